@@ -1,0 +1,40 @@
+// Builds everything there is: `node esbuild.config.mjs` the packages for Node and browsers; the functions below what the
+// command line, the tests and the benchmarks need while one works on the sources.
+import { build } from 'esbuild';
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** A `.wgsl` file becomes a module: a function from constants to source text, around wgsl-preprocessor's tag. */
+export const wgsl = {
+  name: 'wgsl',
+  setup(build) {
+    build.onLoad({ filter: /\.wgsl$/ }, ({ path: file }) => {
+      const watchFiles = [];
+      const text = inline(file, watchFiles).replace(/[`\\]/g, '\\$&');
+      const names = new Set([...text.matchAll(/\$\{([^}]*)\}/g)].flatMap(([, code]) => code.match(/[A-Za-z_]\w*/g) ?? []));
+      const contents = `import { wgsl } from 'wgsl-preprocessor';\nexport default ({ ${[...names].join(', ')} }) => wgsl\`${text}\`;\n`;
+      return { contents, loader: 'js', resolveDir: import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), watchFiles };
+    });
+  },
+};
+
+/** The text of a `.wgsl` file with each `#include "lib/x.wgsl"` line replaced by that file's text, once. */
+function inline(file, seen) {
+  seen.push(file);
+  return fs.readFileSync(file, 'utf8').replace(/^#include "(.+)"$/gm, (_, name) => {
+    const target = path.resolve(path.dirname(file), name);
+    return seen.includes(target) ? '' : inline(target, seen);
+  });
+}
+
+const common = { bundle: true, format: 'esm', target: 'es2022', plugins: [wgsl], logLevel: 'warning', sourcemap: 'linked' };
+
+/** Bundles entry points for Node; packages from npm stay imports. */
+export const build_node = (entryPoints, outdir, more = {}) =>
+  build({ ...common, entryPoints, outdir, outbase: '.', platform: 'node', packages: 'external', outExtension: { '.js': '.mjs' }, ...more });
+
+/** Bundles entry points for browsers, with all they need. */
+export const build_browser = (entryPoints, outdir, more = {}) =>
+  build({ ...common, entryPoints, outdir, platform: 'browser', minify: true, ...more });
+
+if (process.argv[1] === new URL(import.meta.url).pathname) await build_node(['cli/main.ts'], 'dist');
