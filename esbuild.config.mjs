@@ -3,17 +3,23 @@
 import { build } from 'esbuild';
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(fileURLToPath(import.meta.url));
 
 /** A `.wgsl` file becomes a module: a function from constants to source text, around wgsl-preprocessor's tag. */
 export const wgsl = {
   name: 'wgsl',
   setup(build) {
+    // It is published as a module that Node cannot find by name, so it is bundled always.
+    const preprocessor = path.join(root, 'node_modules/wgsl-preprocessor/wgsl-preprocessor.js');
+    build.onResolve({ filter: /^wgsl-preprocessor$/ }, () => ({ path: preprocessor }));
     build.onLoad({ filter: /\.wgsl$/ }, ({ path: file }) => {
       const watchFiles = [];
       const text = inline(file, watchFiles).replace(/[`\\]/g, '\\$&');
       const names = new Set([...text.matchAll(/\$\{([^}]*)\}/g)].flatMap(([, code]) => code.match(/[A-Za-z_]\w*/g) ?? []));
       const contents = `import { wgsl } from 'wgsl-preprocessor';\nexport default ({ ${[...names].join(', ')} }) => wgsl\`${text}\`;\n`;
-      return { contents, loader: 'js', resolveDir: import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), watchFiles };
+      return { contents, loader: 'js', resolveDir: root, watchFiles };
     });
   },
 };

@@ -1,0 +1,206 @@
+import { MMARError, check_cancelled } from '../platform/error.ts';
+import { Memory } from './memory.ts';
+import { Pipelines } from './pipeline.ts';
+import { Profile } from './profile.ts';
+import { Program, Recorder } from './program.ts';
+import { type ElementType, Tensor, unpack_rows } from './tensor.ts';
+
+/** What is known of an adapter: its own words, and what they mean for us. */
+export interface AdapterDescription {
+  vendor: string;
+  architecture: string;
+  device: string;
+  driver: string;
+  kind: 'hardware' | 'software';
+  features: string[];
+  limits: Record<string, number>;
+}
+
+const wanted_features = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+const wanted_limits = [
+  'maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupsPerDimension',
+] as const;
+
+export function describe_adapter(adapter: GPUAdapter): AdapterDescription {
+  const { vendor, architecture, device, description } = adapter.info;
+  const software = adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|basic render/i.test([architecture, device, description].join(' '));
+  return {
+    vendor, architecture, device, driver: description, kind: software ? 'software' : 'hardware',
+    features: [...adapter.features].sort(),
+    limits: Object.fromEntries(wanted_limits.map((name) => [name, adapter.limits[name] as number])),
+  };
+}
+
+/** Most dispatches in one command buffer: enough to hide its cost, few enough that no driver takes it for a hang. */
+const dispatches_per_submit = 512;
+
+/** A GPU device with all that runs on it: memory, pipelines, recorded programs, one queue. */
+export class Device {
+  readonly memory: Memory;
+  readonly pipelines: Pipelines;
+  readonly limits: GPUSupportedLimits;
+  /** The largest buffer that can be made and bound as a whole, in bytes. */
+  readonly max_binding: number;
+  /** Set to a `Profile` to have the time of each part measured. */
+  profile: Profile | undefined;
+  private failure: MMARError | undefined;
+  private destroyed = false;
+  private encoder: GPUCommandEncoder | undefined;
+  private pass: GPUComputePassEncoder | undefined;
+  private pass_part = '';
+  private recorded = 0;
+  private in_flight: Promise<undefined> | undefined;
+
+  private constructor(readonly gpu: GPUDevice, readonly adapter: AdapterDescription, max_binding: number) {
+    this.memory = new Memory(gpu);
+    this.pipelines = new Pipelines(gpu);
+    this.limits = gpu.limits;
+    this.max_binding = Math.min(max_binding, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+    gpu.addEventListener('uncapturederror', ({ error }) => {
+      const line = error.message.split('\n').find((l) => l.trim()) ?? 'unknown error';
+      const what = error.constructor.name === 'GPUOutOfMemoryError' ? `out of device memory (${this.memory.held} bytes held); use a smaller model or another adapter: ` : '';
+      this.failure ??= new MMARError('device', `GPU: ${what}${line}`);
+    });
+    gpu.lost.then(({ reason, message }) => {
+      if (this.destroyed) return;
+      this.failure = new MMARError('device', `the GPU device was lost (${reason || 'unknown'}): ${message.split('\n')[0]}; load the model again`);
+    });
+  }
+
+  /**
+   * Opens a device with every limit and feature of the adapter that helps.
+   * @param max_binding lowers the size at which tensors are split over buffers, for tests
+   */
+  static async open(adapter: GPUAdapter, { max_binding = Infinity } = {}): Promise<Device> {
+    const description = describe_adapter(adapter);
+    try {
+      const gpu = await adapter.requestDevice({
+        label: 'mmar',
+        requiredFeatures: wanted_features.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
+        requiredLimits: description.limits,
+      });
+      return new Device(gpu, description, max_binding);
+    } catch (cause) {
+      throw new MMARError('adapter', `adapter ${description.device || description.vendor} gives no device: ${(cause as Error).message.split('\n')[0]}`, { cause });
+    }
+  }
+
+  get software(): boolean {
+    return this.adapter.kind === 'software';
+  }
+
+  /** Throws what went wrong on the device since the last look. */
+  check(): void {
+    if (this.destroyed) throw new MMARError('device', 'the device was closed; open it again');
+    if (this.failure) throw this.failure;
+  }
+
+  /** A lasting tensor, filled with zeros. */
+  tensor(name: string, type: ElementType, shape: readonly number[]): Tensor {
+    this.check();
+    const tensor = new Tensor(name, type, shape, this.max_binding);
+    for (const piece of tensor.pieces) piece.buffer = this.memory.create(Math.max(1, piece.rows) * tensor.row_bytes, name);
+    return tensor;
+  }
+
+  release(tensor: Tensor): void {
+    for (const piece of tensor.pieces) {
+      if (piece.buffer) this.memory.destroy(piece.buffer);
+      piece.buffer = undefined;
+    }
+  }
+
+  /** Writes whole rows (as `pack_rows` lays them out) in the order of the queue; what was recorded before runs before. */
+  write(tensor: Tensor, rows: Uint8Array<ArrayBuffer>, first_row = 0): void {
+    this.submit();
+    const end_row = first_row + rows.byteLength / tensor.row_bytes;
+    for (const { first_row: start, rows: count, buffer } of tensor.pieces) {
+      const from = Math.max(first_row, start), to = Math.min(end_row, start + count);
+      if (from >= to) continue;
+      const source = rows.subarray((from - first_row) * tensor.row_bytes, (to - first_row) * tensor.row_bytes);
+      this.gpu.queue.writeBuffer(buffer!, (from - start) * tensor.row_bytes, source);
+    }
+  }
+
+  /** Records a program; compiles what it needs that no other program needed before. */
+  async record(name: string, record: (p: Recorder) => void): Promise<Program> {
+    const recorder = new Recorder(this, name);
+    record(recorder);
+    const program = await Program.plan(recorder);
+    this.check();
+    return program;
+  }
+
+  /** Appends a replay of `program` to the commands that the next `submit` sends. */
+  run(program: Program): void {
+    for (const step of program.steps) {
+      if (this.recorded >= dispatches_per_submit) this.submit();
+      this.encoder ??= this.gpu.createCommandEncoder({ label: program.name });
+      if (!this.pass || (this.profile && this.pass_part !== step.part)) {
+        this.pass?.end();
+        this.pass_part = step.part;
+        this.pass = this.encoder.beginComputePass({ label: step.part, timestampWrites: this.profile?.begin(step.part) });
+      }
+      this.pass.setPipeline(step.pipeline);
+      this.pass.setBindGroup(0, step.bind_group);
+      this.pass.dispatchWorkgroups(...step.workgroups);
+      this.recorded++;
+    }
+  }
+
+  /** Sends what was recorded; returns at once. */
+  submit(): void {
+    if (!this.encoder) return;
+    this.pass?.end();
+    this.profile?.resolve(this.encoder);
+    this.gpu.queue.submit([this.encoder.finish()]);
+    this.profile?.submitted();
+    this.encoder = this.pass = undefined;
+    this.recorded = 0;
+  }
+
+  /** Sends what was recorded and waits until what the call before this one sent is done: keeps the device one step ahead. */
+  async pace(signal?: AbortSignal): Promise<void> {
+    this.submit();
+    const before = this.in_flight;
+    this.in_flight = this.gpu.queue.onSubmittedWorkDone();
+    await before;
+    await this.profile?.collect();
+    this.check();
+    check_cancelled(signal);
+  }
+
+  /** Sends what was recorded and waits for all of it. */
+  async idle(signal?: AbortSignal): Promise<void> {
+    await this.pace(signal);
+    await this.pace(signal);
+  }
+
+  /** The values of a tensor without their padding, [rows × cols]. Sends what was recorded first. */
+  async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    this.submit();
+    this.check();
+    const staging = this.gpu.createBuffer({ label: `read ${tensor.name}`, size: tensor.bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const encoder = this.gpu.createCommandEncoder({ label: staging.label });
+    for (const { first_row, rows, buffer } of tensor.pieces) {
+      encoder.copyBufferToBuffer(buffer!, 0, staging, first_row * tensor.row_bytes, rows * tensor.row_bytes);
+    }
+    this.gpu.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+      return unpack_rows(tensor.type, tensor.rows, tensor.cols, staging.getMappedRange());
+    } catch (cause) {
+      await Promise.resolve(); // the reason of a lost device arrives with the next task
+      this.check();
+      throw new MMARError('device', `reading ${tensor} failed: ${(cause as Error).message.split('\n')[0]}`, { cause });
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.gpu.destroy();
+  }
+}

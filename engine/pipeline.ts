@@ -1,0 +1,73 @@
+import { MMARError } from '../platform/error.ts';
+
+/** A shader module made by the `.wgsl` build step: constants in, WGSL out. */
+export type ShaderSource = (constants: Record<string, unknown>) => string;
+export type Constants = Record<string, string | number | boolean>;
+/** How each binding of group 0 is used, in order: r(ead), w(rite, read too), u(niform). */
+export type Layout = string;
+
+/**
+ * Repeats the lines between `#for i in N` and `#endfor` N times with `#i` as 0, 1 … N-1: WGSL has no way to ask for an
+ * unrolled loop, and compilers leave arrays indexed in a loop in slow memory.
+ */
+export function unroll(code: string): string {
+  const innermost = /^[ \t]*#for (\w+) in (\d+)[ \t]*\n((?:(?![ \t]*#for )[^\n]*\n)*?)[ \t]*#endfor[ \t]*$/m;
+  for (let match = innermost.exec(code); match; match = innermost.exec(code)) {
+    const [whole, name, count, body] = match;
+    const index = new RegExp(`#${name}\\b`, 'g');
+    const copies = Array.from({ length: Number(count) }, (_, i) => body.replace(index, String(i)));
+    code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + whole.length);
+  }
+  return code;
+}
+
+/** Every pipeline of a device, compiled once for each shader and set of constants, asynchronously where that can be. */
+export class Pipelines {
+  private readonly compiled = new Map<string, Promise<GPUComputePipeline>>();
+  private readonly layouts = new Map<Layout, GPUBindGroupLayout>();
+  private readonly keys = new Map<ShaderSource, number>();
+
+  constructor(private readonly device: GPUDevice) {}
+
+  get count(): number {
+    return this.compiled.size;
+  }
+
+  get(name: string, source: ShaderSource, constants: Constants, layout: Layout): Promise<GPUComputePipeline> {
+    if (!this.keys.has(source)) this.keys.set(source, this.keys.size);
+    const key = `${this.keys.get(source)} ${layout} ${JSON.stringify(constants)}`;
+    let pipeline = this.compiled.get(key);
+    if (!pipeline) this.compiled.set(key, (pipeline = this.compile(name, source, constants, layout)));
+    return pipeline;
+  }
+
+  bind_group_layout(layout: Layout): GPUBindGroupLayout {
+    let made = this.layouts.get(layout);
+    if (!made) {
+      const types = { r: 'read-only-storage', w: 'storage', u: 'uniform' } as const;
+      const entries = [...layout].map((use, binding) => ({
+        binding, visibility: GPUShaderStage.COMPUTE, buffer: { type: types[use as keyof typeof types] },
+      }));
+      this.layouts.set(layout, (made = this.device.createBindGroupLayout({ label: layout, entries })));
+    }
+    return made;
+  }
+
+  private async compile(name: string, source: ShaderSource, constants: Constants, layout: Layout): Promise<GPUComputePipeline> {
+    const code = unroll(source(constants));
+    const module = this.device.createShaderModule({ label: name, code });
+    const descriptor: GPUComputePipelineDescriptor = {
+      label: name,
+      layout: this.device.createPipelineLayout({ bindGroupLayouts: [this.bind_group_layout(layout)] }),
+      compute: { module, entryPoint: 'main' },
+    };
+    try {
+      return await this.device.createComputePipelineAsync(descriptor);
+    } catch (cause) {
+      const { messages } = await module.getCompilationInfo();
+      const first = messages.find((m) => m.type === 'error');
+      const where = first ? `line ${first.lineNum}: ${first.message}` : String((cause as Error).message).split('\n')[0];
+      throw new MMARError('device', `shader ${name} ${JSON.stringify(constants)} does not compile: ${where}`, { cause });
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { MMARError, check_cancelled } from '../platform/error.ts';
+import type { Source } from '../platform/platform.ts';
+
+/**
+ * Files below a base URL, read by HTTP range requests; the same in Node and in browsers (where the server must allow
+ * the page to read its answers and their `Content-Range`).
+ */
+export function url_source(base: string): Source {
+  const root = parse_url(base);
+  const name = root.origin + root.pathname.replace(/\/+$/, ''); // a query may hold a key: it stays out of messages
+
+  const url_of = (file: string) => {
+    const url = new URL(root);
+    url.pathname = `${root.pathname.replace(/\/+$/, '')}/${file.split('/').map(encodeURIComponent).join('/')}`;
+    return url;
+  };
+
+  /** Asks for bytes `first` to `last`, both included. */
+  async function request(file: string, first: number, last: number, signal?: AbortSignal): Promise<Response> {
+    check_cancelled(signal);
+    try {
+      return await fetch(url_of(file), { headers: { Range: `bytes=${first}-${last}` }, signal });
+    } catch (cause) {
+      throw failed(file, 'cannot be reached: check the address and the network', cause, signal);
+    }
+  }
+
+  return {
+    name,
+    async size(file, signal) {
+      const response = await request(file, 0, 0, signal);
+      await response.body?.cancel();
+      if (response.status === 404 || response.status === 410) return undefined;
+      const total = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
+      if (response.status === 416 && total === '0') return 0; // an empty file has no first byte to give
+      if (response.status !== 206) throw not_a_range(name, file, response);
+      if (total === undefined) {
+        throw new MMARError('file', `${name}/${file}: the server hides its length (Content-Range)`);
+      }
+      return Number(total);
+    },
+    async read(file, offset, into, signal) {
+      if (!into.length) return;
+      const response = await request(file, offset, offset + into.length - 1, signal);
+      if (response.status !== 206 || !response.body) {
+        await response.body?.cancel();
+        throw not_a_range(name, file, response);
+      }
+      let filled = 0;
+      const reader = response.body.getReader();
+      try {
+        for (let part = await reader.read(); !part.done; part = await reader.read()) {
+          if (filled + part.value.length > into.length) break;
+          into.set(part.value, filled);
+          filled += part.value.length;
+        }
+      } catch (cause) {
+        throw failed(file, `broke off after ${filled} of ${into.length} bytes: try again`, cause, signal);
+      } finally {
+        await reader.cancel().catch(() => {});
+      }
+      if (filled !== into.length) {
+        throw new MMARError(
+          'file', `${name}/${file}: ${filled} bytes came for ${into.length} from ${offset}: try again`,
+        );
+      }
+    },
+    async close() {},
+  };
+
+  function failed(file: string, problem: string, cause: unknown, signal?: AbortSignal): MMARError {
+    if (signal?.aborted) return new MMARError('cancelled', 'cancelled', { cause: signal.reason });
+    return new MMARError('file', `${name}/${file} ${problem}`, { cause });
+  }
+}
+
+function parse_url(base: string): URL {
+  try {
+    return new URL(base);
+  } catch (cause) {
+    throw new MMARError('usage', `${base} is no URL: give https://…`, { cause });
+  }
+}
+
+function not_a_range(name: string, file: string, { ok, status, statusText }: Response): MMARError {
+  if (ok) return new MMARError(
+    'file', `${name}/${file}: the server knows no range requests: use one that does, or download it`,
+  );
+  return new MMARError(
+    'file', `${name}/${file}: the server answers ${status} ${statusText}: check the address and your rights`,
+  );
+}

@@ -1,0 +1,64 @@
+import type { Recorder } from '../engine/program.ts';
+import { type Tensor, f32_bits } from '../engine/tensor.ts';
+import attention_row_wgsl from './attention_row.wgsl';
+import attention_wgsl from './attention.wgsl';
+import { check_shape, quads } from './common.ts';
+import type { Heads } from './rope.ts';
+import type { LayerCache, Sequences } from './sequences.ts';
+
+/**
+ * Grouped-query attention of new tokens over the cache, themselves included (spec section 3.6).
+ * @param q [branches × count, heads × head_dim in whole quads], rotated; their keys and values are in the cache already
+ * @param causal text: each token sees up to itself; else (an image's tokens) also each other
+ * @returns [branches × count, heads × head_dim in whole quads]
+ */
+export function gqa(p: Recorder, q: Tensor, cache: LayerCache, seq: Sequences, heads: Heads, causal: boolean): Tensor {
+  return dispatch(p, 'gqa', heads, seq.branches, q.rows / seq.branches, {
+    q, k: cache.k, v: cache.v, position: seq.position, branch: seq.first ?? 0, causal, cached: true, capacity: seq.capacity,
+    first: { q: 0, k: 0, v: 0 }, pitch: cache.k.pitch,
+  });
+}
+
+/**
+ * Full attention within x itself (the EmbeddingViT's, the image tokenizer's).
+ * @param qkv [rows, 3 × heads × head_dim in whole quads], q, k and v side by side
+ * @returns [rows, heads × head_dim in whole quads]
+ */
+export function self_attention(p: Recorder, qkv: Tensor, heads: number, head_dim: number): Tensor {
+  const width = heads * quads(head_dim);
+  check_shape(qkv.pitch === 12 * width, 'self_attention', `qkv [rows, ${12 * width}]`, qkv);
+  return dispatch(p, 'self_attention', { heads, kv_heads: heads, head_dim }, 1, qkv.rows, {
+    q: qkv, k: qkv, v: qkv, position: qkv, branch: 0, causal: false, cached: false, capacity: qkv.rows,
+    first: { q: 0, k: width, v: 2 * width }, pitch: qkv.pitch,
+  });
+}
+
+interface Operands {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  position: Tensor;
+  branch: number;
+  causal: boolean;
+  cached: boolean;
+  capacity: number;
+  first: { q: number; k: number; v: number };
+  pitch: number;
+}
+
+function dispatch(p: Recorder, name: string, { heads, kv_heads, head_dim }: Heads, branches: number, count: number, o: Operands): Tensor {
+  const d = quads(head_dim);
+  check_shape(heads % kv_heads === 0, name, `heads (${heads}) a multiple of kv heads (${kv_heads})`, o.q, o.k);
+  const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]);
+  const by_row = count < 4 || d > 32, lanes = p.device.software ? 8 : 32;
+  p.dispatch({
+    name, source: by_row ? attention_row_wgsl : attention_wgsl, constants: by_row ? { x: o.q.type, d } : { x: o.q.type, d, lanes },
+    read: [o.q, o.k, o.v, o.position], write: [y],
+    uniforms: [
+      count, o.branch, heads / kv_heads, Number(o.causal), o.q.pitch / 4, o.first.q, o.pitch / 4, o.first.k, o.first.v, o.capacity,
+      y.pitch / 4, Number(o.cached), f32_bits(1 / Math.sqrt(head_dim)),
+    ],
+    workgroups: [by_row ? count : Math.ceil(count / lanes), heads, branches],
+  });
+  return y;
+}

@@ -1,0 +1,85 @@
+// y = softmax(q kᵀ / sqrt(d) + mask) v for few queries or wide heads, a workgroup a query: 32 keys at a time, first a
+// thread a key for the scores, then a thread a quad of the head for the sum.
+#include "lib/types.wgsl"
+#include "lib/math.wgsl"
+@group(0) @binding(0) var<storage, read> q: array<${x}x4>;
+@group(0) @binding(1) var<storage, read> k: array<${x}x4>;
+@group(0) @binding(2) var<storage, read> v: array<${x}x4>;
+@group(0) @binding(3) var<storage, read> position: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
+
+struct Shape {
+  count: u32, // queries of a branch
+  branch: u32,
+  group_size: u32, // heads that share a kv head
+  causal: u32,
+  q_pitch: u32,
+  q_first: u32,
+  k_pitch: u32,
+  k_first: u32,
+  v_first: u32,
+  capacity: u32, // rows of k and v from one branch to the next
+  y_pitch: u32,
+  cached: u32, // whether keys before these queries are kept
+  scale: f32,
+}
+@group(0) @binding(5) var<uniform> shape: Shape;
+
+var<workgroup> query: array<vec4<f32>, ${d}>;
+var<workgroup> acc: array<vec4<f32>, ${d}>;
+var<workgroup> score: array<f32, 32>;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let i = group.x;
+  let head = group.y;
+  let b = group.z;
+  let past = select(0u, position[b + shape.branch], shape.cached == 1u);
+  let seen = past + select(shape.count, i + 1u, shape.causal == 1u);
+  let from = (b * shape.count + i) * shape.q_pitch + shape.q_first + head * ${d}u;
+  let kv = (b + shape.branch) * shape.capacity;
+  let kv_head = (head / shape.group_size) * ${d}u;
+  for (var d = lane; d < ${d}u; d += 32u) {
+    query[d] = from_${x}(q[from + d]) * shape.scale;
+    acc[d] = vec4<f32>();
+  }
+  workgroupBarrier();
+  var m = -3.0e38;
+  var sum = 0.0;
+  for (var j = 0u; j < seen; j += 32u) {
+    let row = (kv + min(j + lane, seen - 1u)) * shape.k_pitch + kv_head + shape.k_first;
+    var s = vec4<f32>();
+    for (var d = 0u; d < ${d}u; d++) {
+      s += query[d] * from_${x}(k[row + d]);
+    }
+    score[lane] = clamp((s.x + s.y) + (s.z + s.w), -2.9e38, 2.9e38);
+    workgroupBarrier();
+    let keys = min(32u, seen - j);
+    var higher = m;
+    for (var n = 0u; n < keys; n++) {
+      higher = max(higher, score[n]);
+    }
+    let e = exp_(score[lane] - higher);
+    workgroupBarrier();
+    score[lane] = e;
+    workgroupBarrier();
+    let keep = exp_(m - higher);
+    sum *= keep;
+    for (var n = 0u; n < keys; n++) {
+      sum += score[n];
+    }
+    m = higher;
+    for (var d = lane; d < ${d}u; d += 32u) {
+      var o = acc[d] * keep;
+      for (var n = 0u; n < keys; n++) {
+        o += score[n] * from_${x}(v[(kv + j + n) * shape.k_pitch + kv_head + shape.v_first + d]);
+      }
+      acc[d] = o;
+    }
+    workgroupBarrier();
+  }
+  let to = (b * shape.count + i) * shape.y_pitch + head * ${d}u;
+  for (var d = lane; d < ${d}u; d += 32u) {
+    y[to + d] = to_${x}(acc[d] / sum);
+  }
+}

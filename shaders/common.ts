@@ -1,0 +1,25 @@
+import type { Recorder } from '../engine/program.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { MMARError } from '../platform/error.ts';
+
+/** Throws unless `holds`, with both operands' shapes in the message. */
+export function check_shape(holds: boolean, operation: string, wants: string, ...operands: Tensor[]): asserts holds {
+  if (!holds) throw new MMARError('shape', `${operation}: ${operands.join(', ')}; want ${wants}`);
+}
+
+/** Whole quads in `n` elements. */
+export const quads = (n: number): number => Math.ceil(n / 4);
+
+/**
+ * Workgroups for `count` invocations in a row: two dimensions where one is too short. The shader's index is
+ * `(workgroup_id.y * num_workgroups.x + workgroup_id.x) * size + local_invocation_index`.
+ */
+export function grid(p: Recorder, count: number, size: number): [number, number] {
+  const groups = Math.ceil(count / size), most = p.device.limits.maxComputeWorkgroupsPerDimension;
+  if (groups <= most) return [groups, groups ? 1 : 0];
+  const x = Math.ceil(Math.sqrt(groups));
+  return [x, Math.ceil(groups / x)];
+}
+
+/** Invocations that add up a row: a fixed number, since the order of a sum decides its last bits. */
+export const reduce_lanes = 32;

@@ -1,0 +1,41 @@
+import type { Recorder } from '../engine/program.ts';
+import type { ElementType, Tensor } from '../engine/tensor.ts';
+import { check_shape, quads } from './common.ts';
+import conv2d_wgsl from './conv2d.wgsl';
+
+/** A picture of activations: `x` is [height × width, channels]. */
+export interface Map2D {
+  x: Tensor;
+  height: number;
+  width: number;
+}
+
+/** A convolution's weights: [out, 3 × 3 × in (in whole quads)] and [out]. */
+export interface Conv {
+  weight: Tensor;
+  bias: Tensor;
+}
+
+/**
+ * 3×3 convolution, channels last (spec section 2).
+ * @param options.stride 2 halves the picture, padded right and bottom by one
+ * @param options.upsample reads the input at twice its size, by nearest neighbour
+ * @param options.residual added to the result
+ */
+export function conv2d(p: Recorder, { x, height, width }: Map2D, { weight, bias }: Conv, options: { stride?: 1 | 2; upsample?: 1 | 2; residual?: Tensor; type?: ElementType } = {}): Map2D {
+  const { stride = 1, upsample = 1, residual } = options, in_quads = x.pitch / 4;
+  check_shape(x.rows === height * width && weight.cols === 36 * in_quads, 'conv2d', `x [${height} × ${width}, in], w [out, 9 × in]`, x, weight);
+  // Stride 2: padded by one to the right and below, so that floor((n + 1 - 3) / 2) + 1 = floor(n / 2) remain.
+  const out_height = stride === 2 ? Math.floor(height / 2) : height * upsample, out_width = stride === 2 ? Math.floor(width / 2) : width * upsample;
+  const y = p.tensor(weight.name, residual?.type ?? options.type ?? x.type, [out_height * out_width, weight.rows]);
+  check_shape(!residual || (residual.rows === y.rows && residual.cols === y.cols), 'conv2d', `a residual [${y.rows}, ${y.cols}]`, residual ?? y);
+  const tile_m = Math.min(8, out_width), tiles = Math.ceil(out_width / tile_m), read = [x, weight, bias];
+  if (residual) read.push(residual);
+  p.dispatch({
+    name: weight.name, source: conv2d_wgsl, read, write: [y],
+    constants: { x: x.type, w: weight.type, y: y.type, tile_m, stride, upsample, pad: stride === 2 ? 0 : 1, residual: residual ? 3 : 0, out: read.length, uniforms: read.length + 1 },
+    uniforms: [height, width, out_height, out_width, in_quads, weight.rows, quads(weight.rows), tiles],
+    workgroups: [Math.ceil(y.pitch / 32), out_height * tiles],
+  });
+  return { x: y, height: out_height, width: out_width };
+}

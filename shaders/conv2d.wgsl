@@ -1,0 +1,71 @@
+// y = w * x + b (+ r), 3×3: a thread computes tile_m pixels of a row × one quad of channels, channels last. The input may be
+// read as if every pixel were doubled (nearest up-sampling), so that the larger picture is never stored.
+#include "lib/types.wgsl"
+@group(0) @binding(0) var<storage, read> x: array<${x}x4>;
+@group(0) @binding(1) var<storage, read> w: array<${w}x4>;
+@group(0) @binding(2) var<storage, read> bias: array<${w}x4>;
+#if ${residual}
+@group(0) @binding(${residual}) var<storage, read> residual: array<${y}x4>;
+#endif
+@group(0) @binding(${out}) var<storage, read_write> y: array<${y}x4>;
+
+struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32 }
+@group(0) @binding(${uniforms}) var<uniform> shape: Shape;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let quad = group.x * 8u + lane;
+  if (quad >= shape.y_quads) {
+    return;
+  }
+  let row = group.y / shape.tiles;
+  let col = (group.y % shape.tiles) * ${tile_m}u;
+  let w_pitch = 9u * shape.in_quads;
+  let w0 = 4u * quad * w_pitch;
+  let w1 = min(4u * quad + 1u, shape.channels - 1u) * w_pitch;
+  let w2 = min(4u * quad + 2u, shape.channels - 1u) * w_pitch;
+  let w3 = min(4u * quad + 3u, shape.channels - 1u) * w_pitch;
+#for i in ${tile_m}
+  var c#i = vec4<f32>();
+#endfor
+  for (var tap = 0u; tap < 9u; tap++) {
+    // Stride 1 pads all sides by one; stride 2 the right and the bottom alone (LDM's down-sampling).
+    let iy = i32(row * ${stride}u + tap / 3u) - ${pad};
+    if (iy < 0 || iy >= i32(shape.in_height * ${upsample}u)) {
+      continue;
+    }
+    let line = (u32(iy) / ${upsample}u) * shape.in_width;
+#for i in ${tile_m}
+    let ix#i = i32((col + #iu) * ${stride}u + tap % 3u) - ${pad};
+    let inside#i = f32(ix#i >= 0 && ix#i < i32(shape.in_width * ${upsample}u));
+    let x#i = (line + min(u32(max(ix#i, 0)) / ${upsample}u, shape.in_width - 1u)) * shape.in_quads;
+#endfor
+    for (var k = 0u; k < shape.in_quads; k++) {
+      let at = tap * shape.in_quads + k;
+      let a = from_${w}(w[w0 + at]);
+      let b = from_${w}(w[w1 + at]);
+      let c = from_${w}(w[w2 + at]);
+      let d = from_${w}(w[w3 + at]);
+#for i in ${tile_m}
+      {
+        let v = from_${x}(x[x#i + k]) * inside#i;
+        c#i += v.x * vec4<f32>(a.x, b.x, c.x, d.x);
+        c#i += v.y * vec4<f32>(a.y, b.y, c.y, d.y);
+        c#i += v.z * vec4<f32>(a.z, b.z, c.z, d.z);
+        c#i += v.w * vec4<f32>(a.w, b.w, c.w, d.w);
+      }
+#endfor
+    }
+  }
+  let inside = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(shape.channels);
+#for i in ${tile_m}
+  if (col + #iu < shape.width) {
+    let to = (row * shape.width + col + #iu) * shape.y_quads + quad;
+    var v = select(vec4<f32>(), c#i, inside) + from_${w}(bias[quad]);
+#if ${residual}
+    v += from_${y}(residual[to]);
+#endif
+    y[to] = to_${y}(v);
+  }
+#endfor
+}

@@ -1,0 +1,37 @@
+import type { Recorder } from '../engine/program.ts';
+import type { ElementType, Tensor } from '../engine/tensor.ts';
+import { check_shape, grid } from './common.ts';
+import gather_rows_wgsl from './gather_rows.wgsl';
+import type { Sequences } from './sequences.ts';
+
+/**
+ * The embeddings of the next `count` tokens of some branches: row b × count + i is `table[ids[b, position[b] + i]]`.
+ * @param table [vocab, hidden], in any number of pieces
+ * @returns [branches × count, hidden] of element type `type`
+ */
+export function embed_tokens(p: Recorder, table: Tensor, seq: Sequences, count: number, type: ElementType): Tensor {
+  const { ids, position, first = 0, branches } = seq;
+  return gather(p, 'embed_tokens', table, ids, position, type, branches * count, [count, ids.pitch, 0, first]);
+}
+
+/**
+ * The rows `index` of each of `branches` equal blocks of x, one block after another.
+ * @param x [branches × n, cols]
+ * @param index u32[m], each under n
+ * @returns [branches × m, cols]
+ */
+export function gather_rows(p: Recorder, x: Tensor, index: Tensor, branches = 1): Tensor {
+  check_shape(index.type === 'u32' && index.rows === 1 && x.rows % branches === 0, 'gather_rows', `x [${branches} × n, cols], index u32[m]`, x, index);
+  return gather(p, 'gather_rows', x, index, index, x.type, branches * index.cols, [index.cols, 0, x.rows / branches, 0]);
+}
+
+function gather(p: Recorder, name: string, table: Tensor, index: Tensor, position: Tensor, type: ElementType, rows: number, layout: number[]): Tensor {
+  const y = p.tensor(name, type, [rows, table.cols]), row_quads = y.pitch / 4;
+  for (const { part, first_row } of table.parts()) {
+    p.dispatch({
+      name, source: gather_rows_wgsl, constants: { x: table.type, y: type }, read: [part, index, position], write: [y],
+      uniforms: [rows, row_quads, table.pitch / 4, first_row, part.rows, ...layout], workgroups: grid(p, rows * row_quads, 32),
+    });
+  }
+  return y;
+}

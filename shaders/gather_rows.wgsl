@@ -1,0 +1,26 @@
+// y[r] = table[index[r]]: the embedding look-up, and the choice of rows. One piece of the table a dispatch: rows that lie
+// in another piece are left alone.
+#include "lib/types.wgsl"
+@group(0) @binding(0) var<storage, read> table: array<${x}x4>;
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read> position: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<${y}x4>;
+
+struct Shape { rows: u32, row_quads: u32, table_pitch: u32, first: u32, count: u32, batch: u32, index_pitch: u32, add: u32, branch: u32 }
+@group(0) @binding(4) var<uniform> shape: Shape;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * groups.x + group.x) * 32u + lane;
+  if (i >= shape.rows * shape.row_quads) {
+    return;
+  }
+  let row = i / shape.row_quads;
+  let b = row / shape.batch;
+  // Rows of one branch follow each other in its row of `index`, from its position on.
+  let at = (b + shape.branch) * shape.index_pitch + row % shape.batch + select(0u, position[b + shape.branch], shape.index_pitch > 0u);
+  let from = index[at] + b * shape.add - shape.first;
+  if (from < shape.count) {
+    y[i] = to_${y}(from_${x}(table[from * shape.table_pitch + i % shape.row_quads]));
+  }
+}

@@ -1,0 +1,39 @@
+import type { Recorder } from '../engine/program.ts';
+import { type Tensor, f32_bits } from '../engine/tensor.ts';
+import { check_shape, grid, reduce_lanes } from './common.ts';
+import layer_norm_wgsl from './layer_norm.wgsl';
+
+/** Weight and bias of a norm, both [width]. */
+export interface Affine {
+  weight: Tensor;
+  bias: Tensor;
+}
+
+/** AdaLN's part of a wider tensor: shift and scale are its columns from there on, row r from `first_row` + r. */
+export interface Modulation {
+  tensor: Tensor;
+  first_row: number;
+  shift: number;
+  scale: number;
+}
+
+/**
+ * Layer norm, with AdaLN's modulation where it is given: LN(x) ⊙ (1 + scale) + shift (spec section 4).
+ * @param x [rows, width]
+ * @returns [rows, width], of x's type
+ */
+export function layer_norm(p: Recorder, x: Tensor, affine: Affine | undefined, eps: number, modulation?: Modulation): Tensor {
+  check_shape(!affine || affine.weight.cols === x.cols, 'layer_norm', 'a weight as wide as x', x, affine?.weight ?? x);
+  check_shape(!modulation || modulation.tensor.type === x.type, 'layer_norm', "a modulation of x's type", x, modulation?.tensor ?? x);
+  const y = p.tensor('layer_norm', x.type, x.shape), read = [x];
+  const bind = (t: Tensor | undefined): number => (t ? read.push(t) - 1 : 0);
+  const bindings = { weight: bind(affine?.weight), bias: bind(affine?.bias), modulation: bind(modulation?.tensor) };
+  const pitch = (modulation?.tensor.pitch ?? 0) / 4, first = (modulation?.first_row ?? 0) * pitch;
+  p.dispatch({
+    name: 'layer_norm', source: layer_norm_wgsl, read, write: [y],
+    constants: { lanes: reduce_lanes, x: x.type, w: affine?.weight.type ?? x.type, ...bindings, out: read.length, uniforms: read.length + 1 },
+    uniforms: [x.rows, x.pitch / 4, x.cols, f32_bits(eps), pitch, first + (modulation?.shift ?? 0) / 4, first + (modulation?.scale ?? 0) / 4],
+    workgroups: grid(p, x.rows, 1),
+  });
+  return y;
+}

@@ -1,0 +1,88 @@
+// exp, log, sin, cos, erfc of our own: WGSL's differ from adapter to adapter, these give the same bits wherever adds and
+// multiplies are not fused. The bounds are tested over the whole range (tests/shaders/math.test.ts).
+
+// e^x: |relative error| < 2e-7; 0 under -87.3, the largest power of e that is finite over 88.7.
+fn exp_(x: f32) -> f32 {
+  let t = clamp(x, -87.3, 88.7);
+  let n = floor(t * 1.44269504 + 0.5);
+  let r = (t - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two parts, the first exact in n
+  var p = 1.9875691500e-4;
+  p = p * r + 1.3981999507e-3;
+  p = p * r + 8.3334519073e-3;
+  p = p * r + 4.1665795894e-2;
+  p = p * r + 1.6666665459e-1;
+  p = p * r + 5.0000001201e-1;
+  let e = (p * r) * r + r + 1.0;
+  // 2^n in two factors, each in range.
+  let half = i32(n) / 2;
+  let scaled = (e * bitcast<f32>(u32(half + 127) << 23u)) * bitcast<f32>(u32(i32(n) - half + 127) << 23u);
+  return select(scaled, 0.0, x < -87.3);
+}
+
+fn exp4_(v: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(exp_(v.x), exp_(v.y), exp_(v.z), exp_(v.w));
+}
+
+// Natural logarithm of a normal x > 0: |error| < 2e-7 max(1, |log x|).
+fn log_(x: f32) -> f32 {
+  let u = bitcast<u32>(x);
+  // x = 2^n m with m in [sqrt(1/2), sqrt 2).
+  let shifted = u + (0x3f800000u - 0x3f3504f3u);
+  let n = f32(i32(shifted >> 23u) - 127);
+  let m = bitcast<f32>((shifted & 0x007fffffu) + 0x3f3504f3u);
+  let f = m - 1.0;
+  let s = f / (2.0 + f);
+  let z = s * s;
+  let w = z * z;
+  let r = z * (0.66666662693 + w * 0.28498786688) + w * (0.40000972152 + w * 0.24279078841);
+  let h = 0.5 * f * f;
+  return n * 0.693359375 + ((f - (h - s * (h + r))) - n * 2.12194440e-4);
+}
+
+// (sin x, cos x): |error| < 2e-7 up to |x| = 256, then growing with the spacing of f32 at x.
+fn sin_cos_(x: f32) -> vec2<f32> {
+  let n = floor(x * 0.63661977 + 0.5);
+  let r = ((x - n * 1.5703125) - n * 4.8351287841796875e-4) - n * 3.1385570764541e-7; // pi/2 in three parts
+  let z = r * r;
+  let s = r + r * z * (-1.6666654611e-1 + z * (8.3321608736e-3 + z * -1.9515295891e-4));
+  let c = 1.0 - 0.5 * z + z * z * (4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5));
+  let q = i32(n) & 3;
+  let swapped = select(vec2<f32>(s, c), vec2<f32>(c, s), (q & 1) == 1);
+  return vec2<f32>(select(swapped.x, -swapped.x, q >= 2), select(swapped.y, -swapped.y, q == 1 || q == 2));
+}
+
+// 1 - erf x: |relative error| < 3e-6 for x in [-9, 9]; a Chebyshev fit (Numerical Recipes, erfcc).
+fn erfc_(x: f32) -> f32 {
+  let z = min(abs(x), 9.0);
+  let t = 1.0 / (1.0 + 0.5 * z);
+  var p = 0.17087277;
+  p = p * t - 0.82215223;
+  p = p * t + 1.48851587;
+  p = p * t - 1.13520398;
+  p = p * t + 0.27886807;
+  p = p * t - 0.18628806;
+  p = p * t + 0.09678418;
+  p = p * t + 0.37409196;
+  p = p * t + 1.00002368;
+  p = p * t - 1.26551223;
+  let e = t * exp_(p - z * z);
+  return select(e, 2.0 - e, x < 0.0);
+}
+
+fn none(v: vec4<f32>) -> vec4<f32> {
+  return v;
+}
+
+// Exact GELU: x Φ(x).
+fn gelu1(x: f32) -> f32 {
+  return select(x * (0.5 * erfc_(-0.70710678 * x)), 0.0, x < -12.0);
+}
+
+fn gelu(v: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(gelu1(v.x), gelu1(v.y), gelu1(v.z), gelu1(v.w));
+}
+
+// SiLU: x / (1 + e^-x).
+fn silu(v: vec4<f32>) -> vec4<f32> {
+  return select(v / (vec4<f32>(1.0) + exp4_(-v)), vec4<f32>(), v < vec4<f32>(-87.0));
+}

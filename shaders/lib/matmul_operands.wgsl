@@ -1,0 +1,56 @@
+// What every variant of matmul binds, and how a finished quad of y is stored.
+@group(0) @binding(0) var<storage, read> x: array<${x}x4>;
+@group(0) @binding(1) var<storage, read> w: array<${w}x4>;
+#if ${bias}
+@group(0) @binding(${bias}) var<storage, read> bias: array<${w}x4>;
+#endif
+#if ${lora}
+@group(0) @binding(${lora}) var<storage, read> low: array<${x}x4>;
+#endif
+#if ${gate}
+@group(0) @binding(${gate}) var<storage, read> gate: array<${x}x4>;
+#endif
+#if ${residual}
+@group(0) @binding(${residual}) var<storage, read> residual: array<${y}x4>;
+#endif
+@group(0) @binding(${out}) var<storage, read_write> y: array<${y}x4>;
+
+struct Shape {
+  // Up to three runs of columns, each with its own low-rank part: the first workgroup and the first quad of each (and
+  // the quad after the last), quads counted within this piece of w.
+  first_tile: vec4<u32>,
+  first_quad: vec4<u32>,
+  rows: u32,
+  k_quads: u32,
+  w_rows: u32,
+  w_pitch: u32, // pitches in quads
+  x_pitch: u32,
+  y_pitch: u32,
+  y_first: u32, // the quad of y at which this piece of w begins
+  first_run: u32,
+  rank_quads: u32,
+  low_pitch: u32,
+  lora_scale: f32,
+  gate_pitch: u32,
+  gate_first: u32,
+}
+@group(0) @binding(${uniforms}) var<uniform> shape: Shape;
+
+fn store(row: u32, quad: u32, sum: vec4<f32>) {
+  let n = shape.y_first + quad;
+  var v = sum;
+  // Columns past the last are padding and must be zero.
+  let left = shape.w_rows - 4u * quad;
+  v = select(vec4<f32>(), v, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
+#if ${bias}
+  v += from_${w}(bias[n]);
+#endif
+  v = ${act}(v);
+#if ${gate}
+  v *= from_${x}(gate[row * shape.gate_pitch + shape.gate_first + n]);
+#endif
+#if ${residual}
+  v += from_${y}(residual[row * shape.y_pitch + n]);
+#endif
+  y[row * shape.y_pitch + n] = to_${y}(v);
+}

@@ -1,0 +1,19 @@
+// y[i] = (mask[i] ? mask_token : x[i]) + pos_embed[i].
+#include "lib/types.wgsl"
+@group(0) @binding(0) var<storage, read> x: array<${x}x4>;
+@group(0) @binding(1) var<storage, read> mask: array<u32>;
+@group(0) @binding(2) var<storage, read> mask_token: array<${w}x4>;
+@group(0) @binding(3) var<storage, read> pos_embed: array<${w}x4>;
+@group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
+
+struct Shape { rows: u32, row_quads: u32 }
+@group(0) @binding(5) var<uniform> shape: Shape;
+
+@compute @workgroup_size(32)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= shape.rows * shape.row_quads) {
+    return;
+  }
+  let token = select(from_${x}(x[id.x]), from_${w}(mask_token[id.x % shape.row_quads]), mask[id.x / shape.row_quads] != 0u);
+  y[id.x] = to_${x}(token + from_${w}(pos_embed[id.x]));
+}

@@ -1,0 +1,89 @@
+import type { Recorder } from '../engine/program.ts';
+import { type ElementType, type Tensor, f32_bits } from '../engine/tensor.ts';
+import { check_shape, quads } from './common.ts';
+import matmul_wgsl from './matmul.wgsl';
+
+/** A linear layer's weights, as the loader lays them out. */
+export interface Linear {
+  /** [out, in], or [out, in + rank] with PLoRA's B beside W. */
+  weight: Tensor;
+  /** [out] */
+  bias?: Tensor;
+  /** Elements of a row that are W's; the rest is B. Absent: all of them. */
+  in_features?: number;
+  lora?: LowRank;
+}
+
+/** PLoRA's low-rank parts (spec section 3.7). */
+export interface LowRank {
+  /** A of each fused projection, stacked: [projections × rank (in whole quads), in] */
+  a: Tensor;
+  /** Rank in whole quads of elements. */
+  rank: number;
+  /** alpha / rank */
+  scale: number;
+  /** Columns of y where each fused projection begins, the first is 0: at most three, each a multiple of four. */
+  first_columns: number[];
+}
+
+export interface MatmulOptions {
+  name?: string;
+  act?: 'none' | 'gelu' | 'silu';
+  /** Added last: y += residual, of y's shape. */
+  residual?: Tensor;
+  /** Multiplies act(…) before the residual is added: AdaLN's gate, columns from `first` of a wider tensor. */
+  gate?: { tensor: Tensor; first: number; first_row?: number };
+  /** Use the low-rank part: image tokens only. */
+  lora?: boolean;
+  /** Element type of y; that of x unless given. */
+  type?: ElementType;
+  /** Where to write; a new tensor unless given. */
+  into?: Tensor;
+}
+
+/**
+ * y = act(x Wᵀ + b) ⊙ gate + residual, with PLoRA's `(alpha/rank) B(A x)` added to the sum where `lora` is set.
+ * @param x [rows, in]
+ * @returns [rows, out]
+ */
+export function matmul(p: Recorder, x: Tensor, linear: Linear, options: MatmulOptions = {}): Tensor {
+  const { weight, bias } = linear, { act = 'none', residual, gate, name = weight.name } = options;
+  const in_features = linear.in_features ?? weight.cols, out_features = weight.rows;
+  check_shape(x.cols === in_features, `matmul ${name}`, `x [rows, ${in_features}] with w [${out_features}, ${in_features}]`, x, weight);
+  check_shape(!bias || bias.cols === out_features, `matmul ${name}`, `a bias of ${out_features}`, weight, bias ?? weight);
+  check_shape(!residual || (residual.rows === x.rows && residual.cols === out_features), `matmul ${name}`, `a residual [${x.rows}, ${out_features}]`, x, residual ?? x);
+  const lora = options.lora ? linear.lora : undefined;
+  const low = lora && matmul(p, x, { weight: lora.a }, { name: `${name} lora_A` });
+  const y = options.into ?? p.tensor(name, residual?.type ?? options.type ?? x.type, [...x.shape.slice(0, -1), out_features]);
+  const tile_m = Math.ceil(x.rows / Math.ceil(x.rows / 8)), lanes = 8;
+  for (const { part, first_row } of weight.parts()) {
+    const runs = column_runs(lora?.first_columns ?? [0], first_row, part.rows, lanes);
+    const read = [x, part];
+    const bind = (t: Tensor | undefined): number => (t ? read.push(t) - 1 : 0);
+    const bindings = { bias: bind(bias), lora: bind(low), gate: bind(gate?.tensor), residual: bind(residual) };
+    p.dispatch({
+      name, source: matmul_wgsl, read, write: [y], workgroups: [runs.tiles, Math.ceil(x.rows / tile_m)],
+      constants: { lanes, tile_m, act, x: x.type, w: weight.type, y: y.type, ...bindings, out: read.length, uniforms: read.length + 1 },
+      uniforms: [
+        ...runs.first_tile, ...runs.first_quad, x.rows, quads(in_features), part.rows, weight.pitch / 4, x.pitch / 4, y.pitch / 4,
+        first_row / 4, runs.skipped, (lora?.rank ?? 0) / 4, (low?.pitch ?? 0) / 4, f32_bits(lora?.scale ?? 0),
+        (gate?.tensor.pitch ?? 0) / 4, gate ? ((gate.first_row ?? 0) * gate.tensor.pitch + gate.first) / 4 : 0,
+      ],
+    });
+  }
+  return y;
+}
+
+/**
+ * How the workgroups of one piece of w (rows `first_row` to `first_row + rows`) lie over its runs of columns: each run
+ * begins with a workgroup of its own, so that a workgroup reads one low-rank part.
+ */
+function column_runs(first_columns: number[], first_row: number, rows: number, lanes: number) {
+  const inside = first_columns.filter((c) => c > first_row && c < first_row + rows);
+  const first_quad = [0, ...inside.map((c) => (c - first_row) / 4), quads(rows)], first_tile = [0];
+  for (let i = 1; i < first_quad.length; i++) first_tile.push(first_tile[i - 1] + Math.ceil((first_quad[i] - first_quad[i - 1]) / lanes));
+  const tiles = first_tile.pop()!;
+  while (first_tile.length < 4) first_tile.push(0xffffffff);
+  while (first_quad.length < 4) first_quad.push(quads(rows));
+  return { tiles, first_tile, first_quad, skipped: first_columns.filter((c) => c <= first_row).length - 1 };
+}

@@ -1,0 +1,26 @@
+import type { Recorder } from '../engine/program.ts';
+import { type Tensor, f32_bits } from '../engine/tensor.ts';
+import { check_shape } from './common.ts';
+import { text_stream } from './random.ts';
+import sample_token_wgsl from './sample_token.wgsl';
+import type { Sequences } from './sequences.ts';
+
+export interface TokenSampling {
+  /** 0: the likeliest token. */
+  temperature: number;
+  /** Mass of the nucleus that is drawn from, (0, 1]; 1: all tokens. */
+  top_p: number;
+}
+
+/**
+ * Writes the next token of a branch to its ids, at its position. Ties go to the lowest id.
+ * @param logits f32 [1, vocab]
+ * @param seed u32 [2], read on the device
+ */
+export function sample_token(p: Recorder, logits: Tensor, seed: Tensor, seq: Sequences, { temperature, top_p }: TokenSampling): void {
+  check_shape(logits.type === 'f32' && logits.rows === 1 && logits.cols > 0, 'sample_token', 'logits f32 [1, vocab]', logits);
+  p.dispatch({
+    name: 'sample_token', source: sample_token_wgsl, constants: { lanes: 128 }, read: [logits, seq.position, seed], write: [seq.ids],
+    uniforms: [logits.cols, seq.first ?? 0, seq.ids.pitch, text_stream, f32_bits(temperature), f32_bits(top_p)], workgroups: [1],
+  });
+}

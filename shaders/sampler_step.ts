@@ -1,0 +1,33 @@
+import type { Recorder } from '../engine/program.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { check_shape } from './common.ts';
+import sampler_step_wgsl from './sampler_step.wgsl';
+
+/** The tables of a sampler on the device; `model/sampler.ts` computes the coefficients. */
+export interface SamplerTables {
+  /** f32 [steps, 4]: a, b, c and the row of `step_noise` of each step, in the order in which they run */
+  coefficients: Tensor;
+  /** u32 [1]: the step to run next */
+  step: Tensor;
+  /** f32 [1]: ω */
+  guidance: Tensor;
+  /** f32 [steps × positions, d]; any tensor where no step has noise */
+  step_noise: Tensor;
+  /** u32 [rows]: the position of each row, for its noise */
+  chosen: Tensor;
+}
+
+/**
+ * One sampler step in place: x ← a u + b x + c noise (Eq. 16, or the DDPM posterior), u guided by Eq. 28.
+ * @param x f32 [branches × rows, d], the branches alike
+ * @param u f32 [branches × rows, d], the model's output, the conditional branch first
+ * @param offset steps past `tables.step`
+ */
+export function sampler_step(p: Recorder, x: Tensor, u: Tensor, tables: SamplerTables, branches: number, offset: number): void {
+  check_shape(x.type === 'f32' && u.type === 'f32' && x.rows === u.rows && x.cols === u.cols, 'sampler_step', 'x and u f32 of one shape', x, u);
+  const rows = x.rows / branches, { coefficients, step, guidance, step_noise, chosen } = tables;
+  p.dispatch({
+    name: 'sampler_step', source: sampler_step_wgsl, constants: {}, read: [u, coefficients, step, guidance, step_noise, chosen], write: [x],
+    uniforms: [rows, x.pitch / 4, branches, offset, step_noise.rows / coefficients.rows], workgroups: [Math.ceil((rows * x.pitch) / 4 / 32)],
+  });
+}
