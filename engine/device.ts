@@ -177,6 +177,14 @@ export class Device {
     await this.pace(signal);
   }
 
+  /** Copies a tensor into another of its shape and type, in the order of the queue. */
+  copy(from: Tensor, to: Tensor): void {
+    this.submit();
+    const encoder = this.gpu.createCommandEncoder({ label: `copy ${from.name}` });
+    encoder.copyBufferToBuffer(from.buffer, 0, to.buffer, 0, from.bytes);
+    this.gpu.queue.submit([encoder.finish()]);
+  }
+
   /** The values of a tensor without their padding, [rows × cols]. Sends what was recorded first. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     this.submit();
@@ -196,6 +204,25 @@ export class Device {
       throw new MMARError('device', `reading ${tensor} failed: ${(cause as Error).message.split('\n')[0]}`, { cause });
     } finally {
       staging.destroy();
+    }
+  }
+
+  /** Records and runs a program once and reads the tensors that it returns. */
+  async evaluate<K extends string>(name: string, record: (p: Recorder) => Record<K, Tensor>, signal?: AbortSignal): Promise<Record<K, Float32Array<ArrayBuffer>>> {
+    let results = {} as Record<K, Tensor>;
+    const program = await this.record(name, (p) => {
+      results = record(p);
+      for (const tensor of Object.values<Tensor>(results)) p.keep(tensor);
+    });
+    try {
+      this.run(program);
+      await this.idle(signal);
+      const values = {} as Record<K, Float32Array<ArrayBuffer>>;
+      for (const [key, tensor] of Object.entries(results) as [K, Tensor][]) values[key] = await this.read(tensor);
+      return values;
+    } finally {
+      program.destroy();
+      for (const tensor of Object.values<Tensor>(results)) this.release(tensor);
     }
   }
 

@@ -7,14 +7,14 @@ export type Constants = Record<string, string | number | boolean>;
 export type Layout = string;
 
 /**
- * Repeats the lines between `#for i in N` and `#endfor` N times with `#i` as 0, 1 … N-1: WGSL has no way to ask for an
+ * Repeats the lines between `#for i in N` and `#endfor` N times with `#i` (`#iu` for a u32) as 0, 1 … N-1: WGSL has no way to ask for an
  * unrolled loop, and compilers leave arrays indexed in a loop in slow memory.
  */
 export function unroll(code: string): string {
-  const innermost = /^[ \t]*#for (\w+) in (\d+)[ \t]*\n((?:(?![ \t]*#for )[^\n]*\n)*?)[ \t]*#endfor[ \t]*$/m;
+  const innermost = /^[ \t]*#for (\w) in (\d+)[ \t]*\n((?:(?![ \t]*#for )[^\n]*\n)*?)[ \t]*#endfor[ \t]*$/m;
   for (let match = innermost.exec(code); match; match = innermost.exec(code)) {
     const [whole, name, count, body] = match;
-    const index = new RegExp(`#${name}\\b`, 'g');
+    const index = new RegExp(`#${name}`, 'g');
     const copies = Array.from({ length: Number(count) }, (_, i) => body.replace(index, String(i)));
     code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + whole.length);
   }
@@ -55,7 +55,9 @@ export class Pipelines {
 
   private async compile(name: string, source: ShaderSource, constants: Constants, layout: Layout): Promise<GPUComputePipeline> {
     const code = unroll(source(constants));
+    this.device.pushErrorScope('validation'); // what is wrong is said by the pipeline's error, not twice
     const module = this.device.createShaderModule({ label: name, code });
+    void this.device.popErrorScope();
     const descriptor: GPUComputePipelineDescriptor = {
       label: name,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [this.bind_group_layout(layout)] }),

@@ -43,6 +43,14 @@ export class Recorder {
     return tensor;
   }
 
+  /** Gives a scratch tensor memory that lasts, so that it can be read after the run; the caller releases it. */
+  keep(tensor: Tensor): Tensor {
+    for (const piece of tensor.pieces) {
+      if (this.made.delete(piece)) piece.buffer = this.device.memory.create(Math.max(1, piece.rows) * tensor.row_bytes, tensor.name);
+    }
+    return tensor;
+  }
+
   /** Names what follows for the profile, e.g. `EmbeddingViT`. */
   part(name: string): void {
     this.part_name = name;

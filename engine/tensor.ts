@@ -91,7 +91,7 @@ export function bf16_bits(x: number): number {
 }
 
 /** Lays values out as device rows: pitch padded with zeros, bf16 packed and rounded to nearest even. */
-export function pack_rows(type: ElementType, cols: number, values: ArrayLike<number>): Uint8Array {
+export function pack_rows(type: ElementType, cols: number, values: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const pitch = round_up(cols, 4), rows = cols ? values.length / cols : 0;
   const out = type === 'bf16' ? new Uint16Array(rows * pitch) : type === 'f32' ? new Float32Array(rows * pitch) : new Uint32Array(rows * pitch);
   for (let r = 0; r < rows; r++) {

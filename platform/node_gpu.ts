@@ -33,9 +33,11 @@ export async function node_adapters(): Promise<NodeAdapter[]> {
   const dawn = await load_dawn();
   const found: NodeAdapter[] = [];
   for (const name of await adapter_names(dawn)) {
-    const gpu = dawn.create([`adapter=${name}`]);
-    alive.push(gpu);
-    const adapter = await quietly(() => gpu.requestAdapter({ powerPreference: 'high-performance' }));
+    const adapter = await quietly(() => {
+      const gpu = dawn.create([`adapter=${name}`]);
+      alive.push(gpu);
+      return gpu.requestAdapter({ powerPreference: 'high-performance' });
+    });
     if (adapter) found.push({ name, adapter, description: describe_adapter(adapter) });
   }
   const rank = ({ name, description }: NodeAdapter): number => (description.kind === 'hardware' ? 0 : /swiftshader/i.test(name) ? 2 : 1);
@@ -78,9 +80,11 @@ function load_dawn(): Promise<Dawn> {
 /** Dawn tells its adapters' names in the error for one that does not exist. */
 async function adapter_names(dawn: Dawn): Promise<string[]> {
   try {
-    const gpu = dawn.create(['adapter=?']);
-    alive.push(gpu);
-    await quietly(() => gpu.requestAdapter());
+    await quietly(() => {
+      const gpu = dawn.create(['adapter=?']);
+      alive.push(gpu);
+      return gpu.requestAdapter();
+    });
   } catch (error) {
     return [...String((error as Error).message).matchAll(/backend: '(?!null|opengl)[^']*', name: '([^']+)'/g)].map(([, name]) => name);
   }

@@ -8,14 +8,15 @@ import add_silu_wgsl from './add_silu.wgsl';
  * @param a [rows, width]
  * @param b [times, width]
  * @param first u32 [1], read on the device
+ * @param stride 1: each row has a time of its own, the next row of b
  * @returns [steps × rows, width], step by step
  */
-export function add_silu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps: number): Tensor {
+export function add_silu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps: number, stride: 0 | 1 = 0): Tensor {
   check_shape(a.cols === b.cols && a.type === b.type && first.type === 'u32', 'add_silu', 'a and b of one width and type', a, b);
   const y = p.tensor('add_silu', a.type, [steps * a.rows, a.cols]);
   p.dispatch({
     name: 'add_silu', source: add_silu_wgsl, constants: { x: a.type }, read: [a, b, first], write: [y],
-    uniforms: [a.rows, a.pitch / 4, steps, b.rows], workgroups: grid(p, steps * a.rows * (a.pitch / 4), 32),
+    uniforms: [a.rows, a.pitch / 4, steps, b.rows, stride], workgroups: grid(p, steps * a.rows * (a.pitch / 4), 32),
   });
   return y;
 }

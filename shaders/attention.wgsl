@@ -35,11 +35,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   // Masked AR (spec section 3.6): text sees what is before it, image tokens see each other too.
   let most = past + select(shape.count, min(first + ${lanes}u, shape.count), shape.causal == 1u);
   let seen = past + select(shape.count, i + 1u, shape.causal == 1u);
-  let from = (b * shape.count + min(i, shape.count - 1u)) * shape.q_pitch + shape.q_first + head * ${d}u;
+  let base = (b * shape.count + min(i, shape.count - 1u)) * shape.q_pitch + shape.q_first + head * ${d}u;
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
 #for d in ${d}
-  let q#d = from_${x}(q[from + #du]) * shape.scale;
+  let q#d = from_${x}(q[base + #du]) * shape.scale;
   var o#d = vec4<f32>();
 #endfor
   var m = -3.0e38;

@@ -36,11 +36,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let b = group.z;
   let past = select(0u, position[b + shape.branch], shape.cached == 1u);
   let seen = past + select(shape.count, i + 1u, shape.causal == 1u);
-  let from = (b * shape.count + i) * shape.q_pitch + shape.q_first + head * ${d}u;
+  let base = (b * shape.count + i) * shape.q_pitch + shape.q_first + head * ${d}u;
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
   for (var d = lane; d < ${d}u; d += 32u) {
-    query[d] = from_${x}(q[from + d]) * shape.scale;
+    query[d] = from_${x}(q[base + d]) * shape.scale;
     acc[d] = vec4<f32>();
   }
   workgroupBarrier();

@@ -11,7 +11,16 @@ import type { Sequences } from './sequences.ts';
  */
 export function embed_tokens(p: Recorder, table: Tensor, seq: Sequences, count: number, type: ElementType): Tensor {
   const { ids, position, first = 0, branches } = seq;
-  return gather(p, 'embed_tokens', table, ids, position, type, branches * count, [count, ids.pitch, 0, first]);
+  return gather(p, 'embed_tokens', table, ids, position, p.tensor('embed_tokens', type, [branches * count, table.cols]), [count, ids.pitch, 0, first]);
+}
+
+/**
+ * The rows `index` of x, once for each branch.
+ * @param x [n, cols]
+ * @param into [branches × m, cols]
+ */
+export function repeat_rows(p: Recorder, x: Tensor, index: Tensor, branches: number, into: Tensor): void {
+  gather(p, 'repeat_rows', x, index, index, into, [index.cols, 0, 0, 0]);
 }
 
 /**
@@ -22,15 +31,15 @@ export function embed_tokens(p: Recorder, table: Tensor, seq: Sequences, count: 
  */
 export function gather_rows(p: Recorder, x: Tensor, index: Tensor, branches = 1): Tensor {
   check_shape(index.type === 'u32' && index.rows === 1 && x.rows % branches === 0, 'gather_rows', `x [${branches} × n, cols], index u32[m]`, x, index);
-  return gather(p, 'gather_rows', x, index, index, x.type, branches * index.cols, [index.cols, 0, x.rows / branches, 0]);
+  return gather(p, 'gather_rows', x, index, index, p.tensor('gather_rows', x.type, [branches * index.cols, x.cols]), [index.cols, 0, x.rows / branches, 0]);
 }
 
-function gather(p: Recorder, name: string, table: Tensor, index: Tensor, position: Tensor, type: ElementType, rows: number, layout: number[]): Tensor {
-  const y = p.tensor(name, type, [rows, table.cols]), row_quads = y.pitch / 4;
+function gather(p: Recorder, name: string, table: Tensor, index: Tensor, position: Tensor, y: Tensor, layout: number[]): Tensor {
+  const row_quads = y.pitch / 4;
   for (const { part, first_row } of table.parts()) {
     p.dispatch({
-      name, source: gather_rows_wgsl, constants: { x: table.type, y: type }, read: [part, index, position], write: [y],
-      uniforms: [rows, row_quads, table.pitch / 4, first_row, part.rows, ...layout], workgroups: grid(p, rows * row_quads, 32),
+      name, source: gather_rows_wgsl, constants: { x: table.type, y: y.type }, read: [part, index, position], write: [y],
+      uniforms: [y.rows, row_quads, table.pitch / 4, first_row, part.rows, ...layout], workgroups: grid(p, y.rows * row_quads, 32),
     });
   }
   return y;

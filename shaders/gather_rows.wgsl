@@ -19,8 +19,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let b = row / shape.batch;
   // Rows of one branch follow each other in its row of `index`, from its position on.
   let at = (b + shape.branch) * shape.index_pitch + row % shape.batch + select(0u, position[b + shape.branch], shape.index_pitch > 0u);
-  let from = index[at] + b * shape.add - shape.first;
-  if (from < shape.count) {
-    y[i] = to_${y}(from_${x}(table[from * shape.table_pitch + i % shape.row_quads]));
+  let base = index[at] + b * shape.add - shape.first;
+  if (base < shape.count) {
+    y[i] = to_${y}(from_${x}(table[base * shape.table_pitch + i % shape.row_quads]));
   }
 }

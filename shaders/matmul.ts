@@ -50,11 +50,17 @@ export function matmul(p: Recorder, x: Tensor, linear: Linear, options: MatmulOp
   const { weight, bias } = linear, { act = 'none', residual, gate, name = weight.name } = options;
   const in_features = linear.in_features ?? weight.cols, out_features = weight.rows;
   check_shape(x.cols === in_features, `matmul ${name}`, `x [rows, ${in_features}] with w [${out_features}, ${in_features}]`, x, weight);
-  check_shape(!bias || bias.cols === out_features, `matmul ${name}`, `a bias of ${out_features}`, weight, bias ?? weight);
+  check_shape(!bias || (bias.cols === out_features && bias.type === weight.type), `matmul ${name}`, `a bias ${weight.type}[${out_features}]`, weight, bias ?? weight);
   check_shape(!residual || (residual.rows === x.rows && residual.cols === out_features), `matmul ${name}`, `a residual [${x.rows}, ${out_features}]`, x, residual ?? x);
+  if (gate) {
+    const { tensor: g, first, first_row = 0 } = gate;
+    check_shape(g.type === x.type && g.rows >= first_row + x.rows && g.cols >= first + out_features, `matmul ${name}`, `a gate ${x.type}[${first_row + x.rows}, ${first + out_features}] or larger`, x, g);
+  }
   const lora = options.lora ? linear.lora : undefined;
   const low = lora && matmul(p, x, { weight: lora.a }, { name: `${name} lora_A` });
   const y = options.into ?? p.tensor(name, residual?.type ?? options.type ?? x.type, [...x.shape.slice(0, -1), out_features]);
+  check_shape(y.rows === x.rows && y.cols === out_features, `matmul ${name}`, `y [${x.rows}, ${out_features}]`, x, y);
+  check_shape(!residual || residual.type === y.type, `matmul ${name}`, "a residual of y's type", y, residual ?? y);
   const tile_m = Math.ceil(x.rows / Math.ceil(x.rows / 8)), lanes = 8;
   for (const { part, first_row } of weight.parts()) {
     const runs = column_runs(lora?.first_columns ?? [0], first_row, part.rows, lanes);

@@ -36,17 +36,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
   }
 #if ${lora}
-  let from = shape.k_quads;
+  let base = shape.k_quads;
   let low_rank = (run + shape.first_run) * shape.rank_quads;
 #for i in ${tile_m}
   let l#i = min(first_row + #iu, shape.rows - 1u) * shape.low_pitch + low_rank;
   var e#i = vec4<f32>();
 #endfor
   for (var k = 0u; k < shape.rank_quads; k++) {
-    let a = from_${w}(w[w0 + from + k]);
-    let b = from_${w}(w[w1 + from + k]);
-    let c = from_${w}(w[w2 + from + k]);
-    let d = from_${w}(w[w3 + from + k]);
+    let a = from_${w}(w[w0 + base + k]);
+    let b = from_${w}(w[w1 + base + k]);
+    let c = from_${w}(w[w2 + base + k]);
+    let d = from_${w}(w[w3 + base + k]);
 #for i in ${tile_m}
     {
       let v = from_${x}(low[l#i + k]);

@@ -14,13 +14,13 @@ export interface TokenSampling {
 
 /**
  * Writes the next token of a branch to its ids, at its position. Ties go to the lowest id.
- * @param logits f32 [1, vocab]
+ * @param logits f32 [1, vocab_size or more]
  * @param seed u32 [2], read on the device
  */
-export function sample_token(p: Recorder, logits: Tensor, seed: Tensor, seq: Sequences, { temperature, top_p }: TokenSampling): void {
-  check_shape(logits.type === 'f32' && logits.rows === 1 && logits.cols > 0, 'sample_token', 'logits f32 [1, vocab]', logits);
+export function sample_token(p: Recorder, logits: Tensor, seed: Tensor, seq: Sequences, vocab_size: number, { temperature, top_p }: TokenSampling): void {
+  check_shape(logits.type === 'f32' && logits.rows === 1 && logits.cols >= vocab_size && vocab_size > 0, 'sample_token', `logits f32 [1, ${vocab_size} or more]`, logits);
   p.dispatch({
     name: 'sample_token', source: sample_token_wgsl, constants: { lanes: 128 }, read: [logits, seq.position, seed], write: [seq.ids],
-    uniforms: [logits.cols, seq.first ?? 0, seq.ids.pitch, text_stream, f32_bits(temperature), f32_bits(top_p)], workgroups: [1],
+    uniforms: [vocab_size, seq.first ?? 0, seq.ids.pitch, text_stream, f32_bits(temperature), f32_bits(top_p)], workgroups: [1],
   });
 }

@@ -13,6 +13,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (i >= shape.rows * shape.row_quads) {
     return;
   }
-  let from = (i / shape.row_quads) * shape.pitch + i % shape.row_quads;
-  y[i] = to_${x}(silu(from_${x}(x[from])) * from_${x}(x[from + shape.up]));
+  let base = (i / shape.row_quads) * shape.pitch + i % shape.row_quads;
+  y[i] = to_${x}(silu(from_${x}(x[base])) * from_${x}(x[base + shape.up]));
 }

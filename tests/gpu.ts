@@ -1,7 +1,8 @@
 // A device for tests, on the adapter that `MMAR_ADAPTER` names, and tensors from and to plain numbers.
 import { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
-import { type ElementType, type Tensor, pack_rows } from '../engine/tensor.ts';
+import { type ElementType, Tensor, pack_rows, round_up } from '../engine/tensor.ts';
+import { MMARError } from '../platform/error.ts';
 import { node_adapter } from '../platform/node_gpu.ts';
 
 export const device = await Device.open((await node_adapter(process.env.MMAR_ADAPTER)).adapter);
@@ -12,16 +13,17 @@ export const small_device = async (max_binding: number): Promise<Device> => Devi
 /** A lasting tensor with these values (rounded to bf16 where it is one). */
 export function tensor(type: ElementType, shape: number[], values: ArrayLike<number>, on = device): Tensor {
   const t = on.tensor('test', type, shape);
-  if (values.length) on.write(t, pack_rows(type, t.cols, values) as Uint8Array<ArrayBuffer>);
+  if (values.length) on.write(t, pack_rows(type, t.cols, values));
   return t;
 }
 
-/** Runs `record` once and returns what it returns, read back: a tensor must be copied out of scratch to be seen. */
+/** Runs `record` once and returns what it returns, read back; what no kernel writes there is NaN. */
 export async function run(record: (p: Recorder) => Tensor | void, on = device): Promise<Float32Array> {
   let result: Tensor | undefined;
   const program = await on.record('test', (p) => {
-    const made = record(p);
-    if (made) result = keep(p, made);
+    const made = record(p), scratch = made?.pieces.filter((piece) => p.made.has(piece)) ?? [];
+    if (made) result = p.keep(made);
+    for (const { buffer } of scratch) on.gpu.queue.writeBuffer(buffer!, 0, new Uint8Array(buffer!.size).fill(255));
   });
   on.run(program);
   const values = result ? await on.read(result) : (await on.idle(), new Float32Array());
@@ -29,13 +31,22 @@ export async function run(record: (p: Recorder) => Tensor | void, on = device): 
   return values;
 }
 
-/** Gives a scratch tensor memory of its own, so that it can be read after the run. */
-function keep(p: Recorder, t: Tensor): Tensor {
-  for (const piece of t.pieces) {
-    if (!p.made.delete(piece)) continue;
-    piece.buffer = p.device.memory.create(Math.max(1, piece.rows) * t.row_bytes, t.name);
+/** A tensor with its rows' padding as columns of its own. */
+export function raw(t: Tensor): Tensor {
+  const whole = new Tensor(`${t.name} raw`, t.type, [t.rows, t.pitch]);
+  whole.pieces = t.pieces;
+  return whole;
+}
+
+/** Values of [rows, pitch] without their padding, which must be zeros. */
+export function unpad(values: ArrayLike<number>, cols: number): Float64Array {
+  const pitch = round_up(cols, 4), rows = values.length / pitch, out = new Float64Array(rows * cols);
+  for (let i = 0; i < values.length; i++) {
+    const r = Math.floor(i / pitch), c = i % pitch;
+    if (c < cols) out[r * cols + c] = values[i];
+    else if (values[i] !== 0) throw new Error(`padding column ${c} of row ${r} is ${values[i]}`);
   }
-  return t;
+  return out;
 }
 
 /** Rounds to bf16 (nearest even), as a number. */
@@ -63,4 +74,28 @@ export function relative_rms(got: ArrayLike<number>, want: ArrayLike<number>): n
     size += want[i] ** 2;
   }
   return got.length === want.length ? Math.sqrt(difference / Math.max(size, 1e-300)) : Infinity;
+}
+
+/** The largest difference of two elements, relative to the element or, where that is less, to the root mean square of all. */
+export function worst(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  let size = 0, most = 0;
+  for (let i = 0; i < want.length; i++) size += want[i] ** 2 / want.length;
+  for (let i = 0; i < want.length; i++) {
+    if (got[i] === want[i]) continue;
+    const error = Math.abs(got[i] - want[i]) / Math.max(Math.abs(want[i]), Math.sqrt(size));
+    most = error >= 0 ? Math.max(most, error) : Infinity;
+  }
+  return got.length === want.length ? most : Infinity;
+}
+
+/** Fails unless every element is within `bound` (see `worst`): rounding to bf16 alone takes up to 2^-8. */
+export function close(got: ArrayLike<number>, want: ArrayLike<number>, bound: number): void {
+  const error = worst(got, want);
+  if (!(error <= bound)) throw new Error(`off by ${error}, over ${bound} (${got.length} values, want ${want.length})`);
+}
+
+/** Fails unless recording this gives a `shape` error with that message. */
+export async function shape_error(record: (p: Recorder) => Tensor | void, message: RegExp): Promise<void> {
+  const error = await run(record).then(() => undefined, (e: unknown) => e);
+  if (!(error instanceof MMARError && error.code === 'shape' && message.test(error.message))) throw new Error(`want a shape error like ${message}, got ${error}`);
 }

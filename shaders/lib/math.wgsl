@@ -1,5 +1,7 @@
 // exp, log, sin, cos, erfc of our own: WGSL's differ from adapter to adapter, these give the same bits wherever adds and
-// multiplies are not fused. The bounds are tested over the whole range (tests/shaders/math.test.ts).
+// multiplies are not fused. Compilers still reorder, so nothing here is written as (a + b) + constant, (a + b) - b,
+// constant * (1 / a), (a / b) * b, a * b + a * c or a / constant (other than a power of two). The bounds are tested over
+// the whole range (tests/shaders/math.test.ts), the bits in tests/shaders/same_bits.test.ts.
 
 // e^x: |relative error| < 2e-7; 0 under -87.3, the largest power of e that is finite over 88.7.
 fn exp_(x: f32) -> f32 {
@@ -12,7 +14,7 @@ fn exp_(x: f32) -> f32 {
   p = p * r + 4.1665795894e-2;
   p = p * r + 1.6666665459e-1;
   p = p * r + 5.0000001201e-1;
-  let e = (p * r) * r + r + 1.0;
+  let e = (p * r + 1.0) * r + 1.0;
   // 2^n in two factors, each in range.
   let half = i32(n) / 2;
   let scaled = (e * bitcast<f32>(u32(half + 127) << 23u)) * bitcast<f32>(u32(i32(n) - half + 127) << 23u);
@@ -39,7 +41,7 @@ fn log_(x: f32) -> f32 {
   return n * 0.693359375 + ((f - (h - s * (h + r))) - n * 2.12194440e-4);
 }
 
-// (sin x, cos x): |error| < 2e-7 up to |x| = 256, then growing with the spacing of f32 at x.
+// (sin x, cos x): |error| < 2e-7 up to |x| = 4096, < 2e-6 up to 32768, < 1e-5 up to 1e5; no use past that.
 fn sin_cos_(x: f32) -> vec2<f32> {
   let n = floor(x * 0.63661977 + 0.5);
   let r = ((x - n * 1.5703125) - n * 4.8351287841796875e-4) - n * 3.1385570764541e-7; // pi/2 in three parts
@@ -51,12 +53,13 @@ fn sin_cos_(x: f32) -> vec2<f32> {
   return vec2<f32>(select(swapped.x, -swapped.x, q >= 2), select(swapped.y, -swapped.y, q == 1 || q == 2));
 }
 
-// 1 - erf x: |relative error| < 3e-6 for x in [-9, 9]; a Chebyshev fit (Numerical Recipes, erfcc).
+// 1 - erf x: |relative error| < 2e-6 up to x = 3, < 8e-6 up to 9 and constant from there on; a Chebyshev fit (Numerical
+// Recipes, erfcc).
 fn erfc_(x: f32) -> f32 {
   let z = min(abs(x), 9.0);
-  let t = 1.0 / (1.0 + 0.5 * z);
-  var p = 0.17087277;
-  p = p * t - 0.82215223;
+  let u = 1.0 + 0.5 * z;
+  let t = 1.0 / u;
+  var p = 0.17087277 / u - 0.82215223;
   p = p * t + 1.48851587;
   p = p * t - 1.13520398;
   p = p * t + 0.27886807;
@@ -73,7 +76,7 @@ fn none(v: vec4<f32>) -> vec4<f32> {
   return v;
 }
 
-// Exact GELU: x Φ(x).
+// Exact GELU, x Φ(x): |relative error| < 6e-7 over -1, < 3e-6 over -5, < 2e-5 over -12; 0 under that, where it is < 3e-32.
 fn gelu1(x: f32) -> f32 {
   return select(x * (0.5 * erfc_(-0.70710678 * x)), 0.0, x < -12.0);
 }
@@ -82,7 +85,7 @@ fn gelu(v: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(gelu1(v.x), gelu1(v.y), gelu1(v.z), gelu1(v.w));
 }
 
-// SiLU: x / (1 + e^-x).
+// SiLU, x / (1 + e^-x): |relative error| < 3e-7 over -87; 0 under that, where it is < 2e-36.
 fn silu(v: vec4<f32>) -> vec4<f32> {
   return select(v / (vec4<f32>(1.0) + exp4_(-v)), vec4<f32>(), v < vec4<f32>(-87.0));
 }

@@ -1,0 +1,90 @@
+import type { Device } from '../engine/device.ts';
+import type { Recorder } from '../engine/program.ts';
+import { type Tensor, pack_rows, round_up } from '../engine/tensor.ts';
+import { add_silu } from '../shaders/add_silu.ts';
+import { type Affine, layer_norm } from '../shaders/layer_norm.ts';
+import { type Linear, matmul } from '../shaders/matmul.ts';
+import { time_embedding } from '../shaders/time_embedding.ts';
+import type { Config } from './config.ts';
+import type { Activations, Weights } from './weights.ts';
+
+const eps = 1e-6;
+const frequencies = 128;
+
+/** The head that denoises one image token given its z, after MAR's (spec section 4). */
+export class DiffusionMLP {
+  readonly width: number;
+  private readonly activations: Activations;
+  private readonly time_embed: Linear[];
+  private readonly cond_embed: Linear;
+  private readonly input_proj: Linear;
+  private readonly res_blocks: { in_ln: Affine; mlp0: Linear; mlp2: Linear }[] = [];
+  /** Every block's adaLN_modulation, then the final layer's: they share their input. */
+  private readonly adaln: Linear;
+  private readonly linear: Linear;
+  private frequency?: Tensor;
+
+  constructor(w: Weights, config: Config) {
+    this.activations = w.activations;
+    const { depth, width: D, mlp_ratio } = config.diffusion, d = config.image_tokenizer.embed_dim;
+    this.width = D;
+    this.time_embed = [w.linear('diffusion.time_embed.mlp.0', 2 * frequencies, D), w.linear('diffusion.time_embed.mlp.2', D, D)];
+    this.cond_embed = w.linear('diffusion.cond_embed', config.llm.hidden_size, D);
+    this.input_proj = w.linear('diffusion.input_proj', d, D);
+    const blocks = Array.from({ length: depth }, (_, i) => `diffusion.res_blocks.${i}`);
+    for (const prefix of blocks) {
+      this.res_blocks.push({ in_ln: w.affine(`${prefix}.in_ln`, D), mlp0: w.linear(`${prefix}.mlp.0`, D, mlp_ratio * D), mlp2: w.linear(`${prefix}.mlp.2`, mlp_ratio * D, D) });
+    }
+    this.adaln = w.stacked([
+      ...blocks.map((prefix) => ({ prefix: `${prefix}.adaLN_modulation.1`, out_features: 3 * D, heads: { heads: 3, dim: D } })),
+      { prefix: 'diffusion.final_layer.adaLN_modulation.1', out_features: 2 * D, heads: { heads: 2, dim: D } },
+    ], D, { bias: true });
+    this.linear = w.linear('diffusion.final_layer.linear', D, d);
+  }
+
+  /** The frequencies of the time embedding, which are computed and not loaded. */
+  prepare(device: Device): void {
+    this.frequency = device.tensor('time frequencies', 'f32', [frequencies]);
+    device.write(this.frequency, pack_rows('f32', frequencies, Float64Array.from({ length: frequencies }, (_, k) => Math.exp((-Math.log(10000) * k) / frequencies))));
+  }
+
+  /** time_embed(t): [n, D] for t u32 [n]. */
+  times(p: Recorder, t: Tensor, into?: Tensor): Tensor {
+    const [mlp0, mlp2] = this.time_embed;
+    return matmul(p, matmul(p, time_embedding(p, t, this.frequency!, this.activations), mlp0, { act: 'silu' }), mlp2, { into });
+  }
+
+  /** cond_embed(z): [rows, D]. */
+  condition(p: Recorder, z: Tensor, into?: Tensor): Tensor {
+    return matmul(p, z, this.cond_embed, { into });
+  }
+
+  /**
+   * Shift, scale and gate of every block for some steps in a row, all in one matmul: they do not depend on x.
+   * @param condition [rows, D]
+   * @param times [steps of the sampler, D]
+   * @param first u32 [1]: the first step, read on the device
+   * @returns [steps × rows, modulations]
+   */
+  modulation(p: Recorder, condition: Tensor, times: Tensor, first: Tensor, steps: number, stride: 0 | 1 = 0): Tensor {
+    return matmul(p, add_silu(p, condition, times, first, steps, stride), this.adaln, { name: 'adaLN_modulation' });
+  }
+
+  /**
+   * The model's output u for noisy tokens.
+   * @param x f32 [rows, d]
+   * @param modulation what `modulation` gave; `step` says which of its steps
+   * @returns u f32 [rows, d]
+   */
+  forward(p: Recorder, x: Tensor, modulation: Tensor, step: number): Tensor {
+    const D = round_up(this.width, 4), first_row = step * x.rows;
+    let h = matmul(p, x, this.input_proj, { type: this.activations });
+    this.res_blocks.forEach(({ in_ln, mlp0, mlp2 }, i) => {
+      const shift = 3 * i * D;
+      const inner = layer_norm(p, h, in_ln, eps, { tensor: modulation, first_row, shift, scale: shift + D });
+      h = matmul(p, matmul(p, inner, mlp0, { act: 'silu' }), mlp2, { gate: { tensor: modulation, first_row, first: shift + 2 * D }, residual: h });
+    });
+    const shift = 3 * this.res_blocks.length * D;
+    return matmul(p, layer_norm(p, h, undefined, eps, { tensor: modulation, first_row, shift, scale: shift + D }), this.linear, { type: 'f32' });
+  }
+}

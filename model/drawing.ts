@@ -1,0 +1,241 @@
+import type { Device } from '../engine/device.ts';
+import type { Program, Recorder } from '../engine/program.ts';
+import { type Tensor, pack_rows } from '../engine/tensor.ts';
+import { MMARError, check_cancelled } from '../platform/error.ts';
+import { advance } from '../shaders/advance.ts';
+import { gather_rows, repeat_rows } from '../shaders/gather_rows.ts';
+import { normal_noise } from '../shaders/normal_noise.ts';
+import { place_rows } from '../shaders/place_rows.ts';
+import { noise_stream, seed_words, step_noise_stream } from '../shaders/random.ts';
+import { sampler_step } from '../shaders/sampler_step.ts';
+import type { Parts } from './parts.ts';
+import type { Context } from './qwen2.ts';
+import { chosen_times, guidance_at, hidden_after, sampler_coefficients } from './sampler.ts';
+
+export interface DrawingSettings {
+  /** Iterations of the masked AR, K. */
+  iterations: number;
+  /** Diffusion steps of each token. */
+  steps: number;
+  /** Guidance ω; 1: none. */
+  cfg: number;
+  cfg_schedule: 'constant' | 'linear';
+  /** 0 DDIM, 1 DDPM. */
+  eta: number;
+  /** Multiplies the noise. */
+  temperature: number;
+}
+
+export interface DrawingInput {
+  /** Ids before the image, image start not included. */
+  before: readonly number[];
+  /** The same with an empty prompt. */
+  uncond: readonly number[];
+  /** A permutation of the image's positions, in the order in which they are drawn. */
+  order: Uint32Array<ArrayBuffer>;
+  /** A seed, or the noise itself: f32 [L, d] (the first x, the temperature in it already) and, for eta over 0, [steps, L, d]. */
+  noise: { seed: number } | { noise: ArrayLike<number>; step_noise?: ArrayLike<number> };
+}
+
+/** What an iteration did: the tokens are on the device, in `Drawing.tokens`. */
+export interface DrawingStep {
+  iteration: number;
+  iterations: number;
+  /** Positions (raster order) that this iteration drew. */
+  drawn: Uint32Array;
+  /** Tokens known now, of all. */
+  known: number;
+  total: number;
+  /** ω of this iteration. */
+  guidance: number;
+}
+
+/** Rows that one adaLN matmul should have: enough to use the device well, few enough to take little memory. */
+const modulation_rows = 96;
+
+/** The tensors and programs of a number of tokens that are drawn at once. */
+interface Group {
+  chosen: Tensor;
+  begin: Program;
+  /** Sampler steps, recorded some at a time, in the order in which they run. */
+  chunks: Program[];
+  end: Program;
+}
+
+/**
+ * The masked-AR loop (spec section 6) for one batch shape: programs are recorded once and serve every picture whose text
+ * fits `capacity`. Both branches of the guidance run in one batch.
+ */
+export class Drawing {
+  /** f32 [L, d]: the tokens drawn so far. */
+  readonly tokens: Tensor;
+  private readonly context: Context;
+  private readonly mask: Tensor;
+  private readonly positions: Tensor;
+  private readonly hidden: Tensor;
+  private readonly noise: Tensor;
+  private readonly step_noise: Tensor;
+  private readonly times: Tensor;
+  private readonly tables: { coefficients: Tensor; step: Tensor; guidance: Tensor };
+  private readonly seed: Tensor;
+  private readonly made: Tensor[] = [];
+  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly groups = new Map<number, Promise<Group>>();
+  private table_key = '';
+
+  constructor(private readonly device: Device, private readonly parts: Parts, readonly branches: 1 | 2, readonly capacity: number, readonly steps: number, readonly noisy: boolean) {
+    const { config, llm, diffusion, activations } = parts, L = config.image_tokens, d = config.image_tokenizer.embed_dim;
+    const make = (name: string, type: 'bf16' | 'f32' | 'u32', shape: number[]) => {
+      const tensor = device.tensor(name, type, shape);
+      this.made.push(tensor);
+      return tensor;
+    };
+    this.context = llm.context(device, branches, capacity);
+    this.made.push(this.context.position, this.context.ids, ...this.context.layers.flatMap(({ k, v }) => [k, v]));
+    this.tokens = make('tokens', 'f32', [L, d]);
+    this.mask = make('mask', 'u32', [L]);
+    this.positions = make('positions', 'u32', [L]);
+    this.hidden = make('hidden', activations, [branches * L, config.llm.hidden_size]);
+    this.noise = make('noise', 'f32', [L, d]);
+    this.step_noise = make('step noise', 'f32', noisy ? [steps * L, d] : [steps, d]);
+    this.times = make('times', activations, [steps, diffusion.width]);
+    this.tables = { coefficients: make('coefficients', 'f32', [steps, 4]), step: make('step', 'u32', [1]), guidance: make('guidance', 'f32', [1]) };
+    this.seed = make('seed', 'u32', [2]);
+    this.write(this.positions, Uint32Array.from({ length: L }, (_, i) => i));
+  }
+
+  /** Draws one picture's tokens, an iteration at a time. */
+  async *run(input: DrawingInput, settings: DrawingSettings, signal?: AbortSignal): AsyncGenerator<DrawingStep> {
+    check_cancelled(signal);
+    const { device } = this, { image_tokens: L } = this.parts.config;
+    const hidden = hidden_after(L, settings.iterations);
+    await this.begin(input, settings);
+    for (let k = 0, now = L; k < settings.iterations; k++) {
+      const drawn = input.order.slice(L - now, L - hidden[k]), known = L - hidden[k], guidance = guidance_at(settings.cfg, settings.cfg_schedule, known, L);
+      now = hidden[k];
+      if (!drawn.length) continue; // more iterations than tokens
+      const image = await this.program('image', (p) => this.image_pass(p)), group = await this.group(drawn.length);
+      this.write(group.chosen, drawn);
+      this.write(this.tables.guidance, [guidance]);
+      this.write(this.tables.step, [0]);
+      device.run(image);
+      device.run(group.begin);
+      for (const chunk of group.chunks) device.run(chunk);
+      device.run(group.end);
+      await device.pace(signal);
+      yield { iteration: k + 1, iterations: settings.iterations, drawn, known, total: L, guidance };
+    }
+    await device.idle(signal);
+  }
+
+  /** Text prefill, noise and tables: all that comes before the first iteration. */
+  private async begin({ before, uncond, noise, order }: DrawingInput, { eta, temperature }: DrawingSettings): Promise<void> {
+    const { device, context, parts, steps } = this, { config, llm } = parts, L = config.image_tokens, d = config.image_tokenizer.embed_dim;
+    if (order.length !== L || new Set(order).size !== L || order.some((i) => i >= L)) throw new MMARError('usage', `order is no permutation of the ${L} image tokens`);
+    this.write(this.mask, new Uint32Array(L).fill(1));
+    this.write(this.tokens, new Float32Array(L * d));
+    const ids = new Uint32Array(this.branches * this.capacity);
+    [before, uncond].slice(0, this.branches).forEach((text, b) => ids.set([...text, llm.image_start], b * this.capacity));
+    this.write(context.ids, ids);
+    this.write(context.position, new Uint32Array(this.branches));
+
+    if (this.table_key !== `${eta} ${temperature}`) {
+      this.write(this.tables.coefficients, sampler_coefficients(config.diffusion.prediction, config.diffusion.timesteps, steps, eta, temperature));
+      this.table_key = `${eta} ${temperature}`;
+      const t = device.tensor('t', 'u32', [steps]);
+      this.write(t, chosen_times(config.diffusion.timesteps, steps).reverse());
+      const program = await device.record('time_embed', (p) => {
+        p.part('Diffusion MLP');
+        parts.diffusion.times(p, t, this.times);
+      });
+      device.run(program);
+      device.submit();
+      await device.idle();
+      program.destroy();
+      device.release(t);
+    }
+    if ('seed' in noise) {
+      this.write(this.seed, seed_words(noise.seed));
+      device.run(await this.program(`noise ${temperature}`, (p) => {
+        normal_noise(p, this.seed, noise_stream, this.noise, temperature);
+        if (this.noisy) normal_noise(p, this.seed, step_noise_stream, this.step_noise);
+      }));
+    } else {
+      this.write(this.noise, noise.noise);
+      if (this.noisy) this.write(this.step_noise, noise.step_noise ?? []);
+    }
+    for (const [b, text] of [before, uncond].slice(0, this.branches).entries()) {
+      const branch = { ...context, branches: 1, first: b }, count = text.length + 1;
+      device.run(await this.program(`text ${b} ${count}`, (p) => {
+        p.part('text prefill');
+        llm.forward(p, llm.embed_tokens(p, branch, count), branch, 'text');
+        advance(p, context.position, count, b);
+      }));
+    }
+  }
+
+  /** What is known so far, through EmbeddingViT and LLM: a z for every position of both branches. */
+  private image_pass(p: Recorder): void {
+    const { vit, llm, config } = this.parts;
+    p.part('EmbeddingViT');
+    const visual = vit.forward(p, this.tokens, this.mask);
+    p.part('LLM');
+    let x = visual;
+    if (this.branches === 2) repeat_rows(p, visual, this.positions, 2, (x = p.tensor('visual', visual.type, [2 * config.image_tokens, visual.cols])));
+    llm.forward(p, x, this.context, 'image', this.hidden);
+  }
+
+  /** The sampler for m tokens at once. */
+  private group(m: number): Promise<Group> {
+    let group = this.groups.get(m);
+    if (!group) this.groups.set(m, (group = this.record_group(m)));
+    return group;
+  }
+
+  private async record_group(m: number): Promise<Group> {
+    const { device, branches, steps, hidden, noise, times, tables } = this, { config, diffusion, activations } = this.parts, rows = branches * m;
+    const keep = (name: string, type: 'bf16' | 'f32' | 'u32', shape: number[]) => {
+      const tensor = device.tensor(name, type, shape);
+      this.made.push(tensor);
+      return tensor;
+    };
+    const chosen = keep('chosen', 'u32', [m]), x = keep('x', 'f32', [rows, config.image_tokenizer.embed_dim]), condition = keep('condition', activations, [rows, diffusion.width]);
+    const begin = this.record(`begin ${m}`, (p) => {
+      diffusion.condition(p, gather_rows(p, hidden, chosen, branches), condition);
+      repeat_rows(p, noise, chosen, branches, x);
+    });
+    const at_once = Math.max(1, Math.min(steps, Math.ceil(modulation_rows / rows)));
+    const chunk = (count: number) => this.record(`sample ${m} × ${count}`, (p) => {
+      const modulation = diffusion.modulation(p, condition, times, tables.step, count);
+      for (let s = 0; s < count; s++) sampler_step(p, x, diffusion.forward(p, x, modulation, s), { ...tables, step_noise: this.step_noise, chosen }, branches, s);
+      advance(p, tables.step, count);
+    });
+    const whole = Math.floor(steps / at_once), rest = steps % at_once;
+    const chunks = [...Array(whole).fill(await chunk(at_once)), ...(rest ? [await chunk(rest)] : [])];
+    const end = this.record(`end ${m}`, (p) => place_rows(p, x, chosen, this.tokens, this.mask));
+    return { chosen, begin: await begin, chunks, end: await end };
+  }
+
+  private record(key: string, record: (p: Recorder) => void): Promise<Program> {
+    return this.program(key, (p) => {
+      p.part('Diffusion MLP');
+      record(p);
+    });
+  }
+
+  private program(key: string, record: (p: Recorder) => void): Promise<Program> {
+    let program = this.programs.get(key);
+    if (!program) this.programs.set(key, (program = this.device.record(key, record)));
+    return program;
+  }
+
+  private write(tensor: Tensor, values: ArrayLike<number>): void {
+    this.device.write(tensor, pack_rows(tensor.type, tensor.cols, values));
+  }
+
+  /** Gives all memory back; the drawing cannot be used any more. */
+  async release(): Promise<void> {
+    for (const program of this.programs.values()) (await program.catch(() => undefined))?.destroy();
+    for (const tensor of this.made) this.device.release(tensor);
+  }
+}

@@ -1,0 +1,119 @@
+import type { Device } from '../engine/device.ts';
+import type { Recorder } from '../engine/program.ts';
+import { type Tensor, pack_rows, round_up } from '../engine/tensor.ts';
+import { gqa } from '../shaders/attention.ts';
+import { embed_tokens } from '../shaders/gather_rows.ts';
+import { type Linear, matmul } from '../shaders/matmul.ts';
+import { rms_norm } from '../shaders/rms_norm.ts';
+import { type Heads, rope } from '../shaders/rope.ts';
+import type { LayerCache, Sequences } from '../shaders/sequences.ts';
+import { swiglu } from '../shaders/swiglu.ts';
+import type { LLMConfig } from './config.ts';
+import type { Activations, Weights } from './weights.ts';
+
+interface Layer {
+  input_layernorm: Tensor;
+  qkv: Linear;
+  o_proj: Linear;
+  post_attention_layernorm: Tensor;
+  gate_up: Linear;
+  down_proj: Linear;
+}
+
+/** Branches with their keys and values: what the LLM remembers. */
+export interface Context extends Sequences {
+  layers: LayerCache[];
+}
+
+/** How the rows of a pass relate: text is causal; an image's tokens see each other and go through PLoRA too. */
+export type Span = 'text' | 'image';
+
+/**
+ * Qwen2 with PLoRA beside each projection (spec section 3.5 to 3.8). Image start and end are two more ids behind the
+ * vocabulary, `vocab_size` and `vocab_size + 1`: they count as text.
+ */
+export class Qwen2 {
+  readonly heads: Heads;
+  readonly vocab_size: number;
+  readonly image_start: number;
+  readonly image_end: number;
+  private readonly activations: Activations;
+  private readonly embed: Tensor;
+  private readonly layers: Layer[] = [];
+  private readonly norm: Tensor;
+  private readonly lm_head: Linear;
+  private inverse_frequency?: Tensor;
+
+  /** @param prefix `llm.` within MMAR; @param plora absent: text alone, and no image start and end */
+  constructor(w: Weights, private readonly config: LLMConfig, prefix: string, lora?: { rank: number; alpha: number }) {
+    this.activations = w.activations;
+    const { hidden_size: H, num_attention_heads, num_key_value_heads, intermediate_size: I, vocab_size } = config;
+    const head_dim = H / num_attention_heads, q = { heads: num_attention_heads, dim: head_dim }, kv = { heads: num_key_value_heads, dim: head_dim };
+    this.heads = { heads: num_attention_heads, kv_heads: num_key_value_heads, head_dim };
+    this.vocab_size = vocab_size;
+    this.image_start = vocab_size;
+    this.image_end = vocab_size + 1;
+    this.embed = w.rows([[`${prefix}model.embed_tokens.weight`, vocab_size], ...(lora ? [['image_start', 0], ['image_end', 0]] as [string, number][] : [])], H);
+    for (let i = 0; i < config.num_hidden_layers; i++) {
+      const l = `${prefix}model.layers.${i}`, part = (name: string, out_features: number, heads?: typeof q) => ({ prefix: `${l}.${name}`, out_features, heads });
+      this.layers.push({
+        input_layernorm: w.tensor(`${l}.input_layernorm.weight`, [H]),
+        qkv: w.stacked([part('self_attn.q_proj', q.heads * head_dim, q), part('self_attn.k_proj', kv.heads * head_dim, kv), part('self_attn.v_proj', kv.heads * head_dim, kv)], H, { bias: true, lora }),
+        o_proj: w.stacked([part('self_attn.o_proj', H)], H, { lora, in_heads: q }),
+        post_attention_layernorm: w.tensor(`${l}.post_attention_layernorm.weight`, [H]),
+        gate_up: w.stacked([part('mlp.gate_proj', I), part('mlp.up_proj', I)], H, { lora }),
+        down_proj: w.stacked([part('mlp.down_proj', H)], I, { lora }),
+      });
+    }
+    this.norm = w.tensor(`${prefix}model.norm.weight`, [H]);
+    this.lm_head = config.tie_word_embeddings ? { weight: this.embed } : w.linear(`${prefix}lm_head`, H, vocab_size, { bias: false });
+  }
+
+  /** Device state for `branches` sequences of up to `capacity` tokens. */
+  context(device: Device, branches: number, capacity: number): Context {
+    const { kv_heads, head_dim } = this.heads, width = kv_heads * round_up(head_dim, 4), shape = [branches * capacity, width];
+    return {
+      branches, capacity, position: device.tensor('position', 'u32', [branches]), ids: device.tensor('ids', 'u32', [branches, capacity]),
+      layers: this.layers.map((_, i) => ({ k: device.tensor(`cache.${i}.k`, this.activations, shape), v: device.tensor(`cache.${i}.v`, this.activations, shape) })),
+    };
+  }
+
+  /** RoPE's table, which is computed and not loaded. */
+  prepare(device: Device): void {
+    const { head_dim } = this.heads, half = head_dim / 2;
+    this.inverse_frequency = device.tensor('inverse_frequency', 'f32', [half]);
+    device.write(this.inverse_frequency, pack_rows('f32', half, Float64Array.from({ length: half }, (_, i) => 1 / this.config.rope_theta ** ((2 * i) / head_dim))));
+  }
+
+  /** Embeddings of the next `count` tokens of each branch, [branches × count, H]. */
+  embed_tokens(p: Recorder, context: Context, count: number): Tensor {
+    return embed_tokens(p, this.embed, context, count, this.activations);
+  }
+
+  /**
+   * Runs new tokens through all layers; their keys and values go to the cache at each branch's position, which stays
+   * where it is (`advance` moves it).
+   * @param x [branches × count, H]
+   * @returns hidden states after the final norm, [branches × count, H], in `into` where it is given
+   */
+  forward(p: Recorder, x: Tensor, context: Context, span: Span, into?: Tensor): Tensor {
+    const { rms_norm_eps: eps, intermediate_size } = this.config, lora = span === 'image', causal = span === 'text';
+    this.layers.forEach((layer, i) => {
+      const qkv = matmul(p, rms_norm(p, x, layer.input_layernorm, eps), layer.qkv, { lora });
+      const q = rope(p, qkv, this.inverse_frequency!, context.layers[i], context, this.heads);
+      x = matmul(p, gqa(p, q, context.layers[i], context, this.heads, causal), layer.o_proj, { lora, residual: x });
+      const gate_up = matmul(p, rms_norm(p, x, layer.post_attention_layernorm, eps), layer.gate_up, { lora });
+      x = matmul(p, swiglu(p, gate_up, intermediate_size), layer.down_proj, { lora, residual: x });
+    });
+    return rms_norm(p, x, this.norm, eps, into);
+  }
+
+  /**
+   * The text head.
+   * @param hidden [n, H]
+   * @returns logits f32 [n, vocab_size or more]: columns past `vocab_size` mean nothing
+   */
+  logits(p: Recorder, hidden: Tensor): Tensor {
+    return matmul(p, hidden, this.lm_head, { name: 'lm_head', type: 'f32' });
+  }
+}

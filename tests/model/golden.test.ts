@@ -1,0 +1,53 @@
+// Every golden case against the reference's expected output: f32 within 1e-4, bf16 within 1.5 times the reference's own.
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { read_header, read_tensor, to_f32, to_ints } from '../../loaders/safetensors.ts';
+import { type MMAR, loadMMAR } from '../../model/mmar.ts';
+import { type TraceTensors, trace } from '../../model/trace.ts';
+import { node_platform } from '../../platform/node.ts';
+import { device, relative_rms } from '../gpu.ts';
+
+const root = process.env.MMAR_GOLDEN ?? '../shared/golden';
+const only = process.env.MMAR_CASE ?? '';
+
+async function read_case(file: string): Promise<{ tensors: TraceTensors; metadata: Record<string, string> }> {
+  const source = node_platform.source(path.dirname(file)), name = path.basename(file), { tensors, metadata } = await read_header(source, name);
+  const out: TraceTensors = new Map();
+  for (const [key, entry] of tensors) {
+    const bytes = await read_tensor(source, name, entry);
+    out.set(key, { shape: entry.shape, values: entry.dtype.startsWith('F') || entry.dtype === 'BF16' ? to_f32(entry, bytes) : to_ints(entry, bytes) });
+  }
+  await source.close();
+  return { tensors: out, metadata };
+}
+
+for (const folder of ['plain', 'untied-epsilon']) {
+  const cases = path.join(root, folder, 'cases');
+  for (const precision of ['f32', 'bf16'] as const) {
+    let model: MMAR | undefined;
+    for (const file of fs.readdirSync(cases).filter((f) => f.includes(only))) {
+      test(`${folder} ${file} ${precision}`, async () => {
+        model ??= await loadMMAR(node_platform.source(path.join(root, folder)), { device, precision });
+        const { tensors, metadata } = await read_case(path.join(cases, file));
+        const out = await trace(model, metadata.part, tensors, metadata);
+        for (const [name, { values, integers }] of out) {
+          const expect = tensors.get(`expect.${name}`)!.values, reference = tensors.get(`expect_bf16.${name}`);
+          if (integers && precision === 'f32') assert.equal([...Array.from(values)], [...Array.from(expect)], name);
+          if (integers) continue;
+          const error = relative_rms(values, expect), bf16 = reference ? relative_rms(reference.values, expect) : 0;
+          if (precision === 'f32') assert.ok(error <= 1e-4, `${name}: ${error}`);
+          else if (metadata.part !== 'generate') assert.ok(error <= 1.5 * bf16, `${name}: ${error}, the reference's own ${bf16}`);
+          if (process.env.MMAR_VERBOSE) console.log(`${folder} ${file} ${precision} ${name}: ${error.toExponential(2)}, reference bf16 ${bf16.toExponential(2)}`);
+        }
+      });
+    }
+    test(`close ${folder} ${precision}`, async () => {
+      await model?.close();
+      model = undefined;
+    });
+  }
+}
+
+test.run();
