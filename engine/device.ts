@@ -90,6 +90,12 @@ export class Device {
     return this.adapter.kind === 'software';
   }
 
+  /** Threads of a subgroup where the device has subgroups, all of one size; else 0. */
+  get subgroup_size(): number {
+    const { subgroupMinSize: least, subgroupMaxSize: most } = this.gpu.adapterInfo;
+    return this.gpu.features.has('subgroups') && least === most ? least : 0;
+  }
+
   /** Throws what went wrong on the device since the last look. */
   check(): void {
     if (this.destroyed) throw new MMARError('device', 'the device was closed; open it again');

@@ -7,15 +7,16 @@ export type Constants = Record<string, string | number | boolean>;
 export type Layout = string;
 
 /**
- * Repeats the lines between `#for i in N` and `#endfor` N times with `#i` (`#iu` for a u32) as 0, 1 … N-1: WGSL has no way to ask for an
- * unrolled loop, and compilers leave arrays indexed in a loop in slow memory.
+ * Repeats the lines between `#for i in N` and `#endfor` with `#i` (`#iu` for a u32) as 0, 1 … N-1, or, with words in place
+ * of N, as each of these: WGSL has no way to ask for an unrolled loop, and compilers leave arrays indexed in a loop in
+ * slow memory.
  */
 export function unroll(code: string): string {
-  const innermost = /^[ \t]*#for (\w) in (\d+)[ \t]*\n((?:(?![ \t]*#for )[^\n]*\n)*?)[ \t]*#endfor[ \t]*$/m;
+  const innermost = /^[ \t]*#for (\w) in ([\w ]+?)[ \t]*\n((?:(?![ \t]*#for )[^\n]*\n)*?)[ \t]*#endfor[ \t]*\n/m;
   for (let match = innermost.exec(code); match; match = innermost.exec(code)) {
-    const [whole, name, count, body] = match;
-    const index = new RegExp(`#${name}`, 'g');
-    const copies = Array.from({ length: Number(count) }, (_, i) => body.replace(index, String(i)));
+    const [whole, name, list, body] = match;
+    const values = /^\d+$/.test(list) ? Array.from({ length: Number(list) }, (_, i) => String(i)) : list.split(' ');
+    const copies = values.map((value) => body.replaceAll(`#${name}`, value));
     code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + whole.length);
   }
   return code;

@@ -13,6 +13,8 @@ import type { LayerCache, Sequences } from './sequences.ts';
  * @returns [branches × count, heads × head_dim in whole quads]
  */
 export function gqa(p: Recorder, q: Tensor, cache: LayerCache, seq: Sequences, heads: Heads, causal: boolean): Tensor {
+  const d = 4 * quads(heads.head_dim);
+  check_shape(q.pitch === heads.heads * d && cache.k.pitch === heads.kv_heads * d && cache.v.pitch === cache.k.pitch, 'gqa', `q [rows, ${heads.heads * d}], k and v [rows, ${heads.kv_heads * d}]`, q, cache.k, cache.v);
   return dispatch(p, 'gqa', heads, seq.branches, q.rows / seq.branches, {
     q, k: cache.k, v: cache.v, position: seq.position, branch: seq.first ?? 0, causal, cached: true, capacity: seq.capacity,
     first: { q: 0, k: 0, v: 0 }, pitch: cache.k.pitch,
@@ -49,8 +51,9 @@ interface Operands {
 function dispatch(p: Recorder, name: string, { heads, kv_heads, head_dim }: Heads, branches: number, count: number, o: Operands): Tensor {
   const d = quads(head_dim);
   check_shape(heads % kv_heads === 0, name, `heads (${heads}) a multiple of kv heads (${kv_heads})`, o.q, o.k);
+  check_shape(Number.isInteger(count) && o.q.type === o.k.type && o.q.type === o.v.type, name, `q [${branches} × count, …], k and v of its type`, o.q, o.k, o.v);
   const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]);
-  const by_row = count < 4 || d > 32, lanes = p.device.software ? 8 : 32;
+  const by_row = count < 4 || d > 16, lanes = p.device.software ? 8 : 32;
   p.dispatch({
     name, source: by_row ? attention_row_wgsl : attention_wgsl, constants: by_row ? { x: o.q.type, d } : { x: o.q.type, d, lanes },
     read: [o.q, o.k, o.v, o.position], write: [y],

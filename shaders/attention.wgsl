@@ -1,5 +1,6 @@
 // y = softmax(q kᵀ / sqrt(d) + mask) v, a thread a query: keys and values stream by in blocks of four with a running
-// maximum and sum (online softmax), so no L×L matrix is ever held. All threads of a workgroup read the same keys.
+// maximum and sum (online softmax), so no L×L matrix is ever held. All threads of a workgroup read the same keys. Sums are
+// chains, one product after another: compilers feel free to reorder a tree of products.
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 @group(0) @binding(0) var<storage, read> q: array<${x}x4>;
@@ -39,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
 #for d in ${d}
-  let q#d = from_${x}(q[base + #du]) * shape.scale;
+  let q#d = from_${x}(q[base + #du]);
   var o#d = vec4<f32>();
 #endfor
   var m = -3.0e38;
@@ -47,11 +48,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var j = 0u; j < most; j += 4u) {
 #for n in 4
     let row#n = (kv + min(j + #nu, most - 1u)) * shape.k_pitch + kv_head;
-    var dot#n = vec4<f32>();
+    var dot#n = 0.0;
 #for d in ${d}
-    dot#n += q#d * from_${x}(k[row#n + shape.k_first + #du]);
+    {
+      let t = from_${x}(k[row#n + shape.k_first + #du]);
+      dot#n += q#d.x * t.x;
+      dot#n += q#d.y * t.y;
+      dot#n += q#d.z * t.z;
+      dot#n += q#d.w * t.w;
+    }
 #endfor
-    let s#n = select(-3.0e38, clamp((dot#n.x + dot#n.y) + (dot#n.z + dot#n.w), -2.9e38, 2.9e38), j + #nu < seen);
+    let s#n = select(-3.0e38, clamp(dot#n * shape.scale, -2.9e38, 2.9e38), j + #nu < seen);
 #endfor
     let higher = max(m, max(max(s0, s1), max(s2, s3)));
     let keep = exp_(m - higher);
@@ -59,7 +66,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     sum = sum * keep + ((e.x + e.y) + (e.z + e.w));
     m = higher;
 #for d in ${d}
-    o#d = o#d * keep + ((e.x * from_${x}(v[row0 + shape.v_first + #du]) + e.y * from_${x}(v[row1 + shape.v_first + #du])) + (e.z * from_${x}(v[row2 + shape.v_first + #du]) + e.w * from_${x}(v[row3 + shape.v_first + #du])));
+    o#d *= keep;
+    o#d += e.x * from_${x}(v[row0 + shape.v_first + #du]);
+    o#d += e.y * from_${x}(v[row1 + shape.v_first + #du]);
+    o#d += e.z * from_${x}(v[row2 + shape.v_first + #du]);
+    o#d += e.w * from_${x}(v[row3 + shape.v_first + #du]);
 #endfor
   }
   if (i < shape.count) {

@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
   for (var d = lane; d < ${d}u; d += 32u) {
-    query[d] = from_${x}(q[base + d]) * shape.scale;
+    query[d] = from_${x}(q[base + d]);
     acc[d] = vec4<f32>();
   }
   workgroupBarrier();
@@ -48,11 +48,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var sum = 0.0;
   for (var j = 0u; j < seen; j += 32u) {
     let row = (kv + min(j + lane, seen - 1u)) * shape.k_pitch + kv_head + shape.k_first;
-    var s = vec4<f32>();
+    var s = 0.0;
     for (var d = 0u; d < ${d}u; d++) {
-      s += query[d] * from_${x}(k[row + d]);
+      let a = query[d];
+      let b = from_${x}(k[row + d]);
+      s += a.x * b.x;
+      s += a.y * b.y;
+      s += a.z * b.z;
+      s += a.w * b.w;
     }
-    score[lane] = clamp((s.x + s.y) + (s.z + s.w), -2.9e38, 2.9e38);
+    score[lane] = clamp(s * shape.scale, -2.9e38, 2.9e38);
     workgroupBarrier();
     let keys = min(32u, seen - j);
     var higher = m;

@@ -25,6 +25,7 @@ export interface Conv {
 export function conv2d(p: Recorder, { x, height, width }: Map2D, { weight, bias }: Conv, options: { stride?: 1 | 2; upsample?: 1 | 2; residual?: Tensor; type?: ElementType } = {}): Map2D {
   const { stride = 1, upsample = 1, residual } = options, in_quads = x.pitch / 4;
   check_shape(x.rows === height * width && weight.cols === 36 * in_quads, 'conv2d', `x [${height} × ${width}, in], w [out, 9 × in]`, x, weight);
+  check_shape(bias.cols === weight.rows && bias.type === weight.type, 'conv2d', `a bias ${weight.type}[${weight.rows}]`, weight, bias);
   // Stride 2: padded by one to the right and below, so that floor((n + 1 - 3) / 2) + 1 = floor(n / 2) remain.
   const out_height = stride === 2 ? Math.floor(height / 2) : height * upsample, out_width = stride === 2 ? Math.floor(width / 2) : width * upsample;
   const y = p.tensor(weight.name, residual?.type ?? options.type ?? x.type, [out_height * out_width, weight.rows]);
@@ -34,7 +35,7 @@ export function conv2d(p: Recorder, { x, height, width }: Map2D, { weight, bias 
   p.dispatch({
     name: weight.name, source: conv2d_wgsl, read, write: [y],
     constants: { x: x.type, w: weight.type, y: y.type, tile_m, stride, upsample, pad: stride === 2 ? 0 : 1, residual: residual ? 3 : 0, out: read.length, uniforms: read.length + 1 },
-    uniforms: [height, width, out_height, out_width, in_quads, weight.rows, quads(weight.rows), tiles],
+    uniforms: [height, width, out_height, out_width, in_quads, weight.rows, quads(weight.rows), tiles, 9],
     workgroups: [Math.ceil(y.pitch / 32), out_height * tiles],
   });
   return { x: y, height: out_height, width: out_width };

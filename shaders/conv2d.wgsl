@@ -9,7 +9,7 @@
 #endif
 @group(0) @binding(${out}) var<storage, read_write> y: array<${y}x4>;
 
-struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32 }
+struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32, taps: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
 @compute @workgroup_size(8)
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for i in ${tile_m}
   var c#i = vec4<f32>();
 #endfor
-  for (var tap = 0u; tap < 9u; tap++) {
+  for (var tap = 0u; tap < shape.taps; tap++) { // nine, but unrolled it compiles for many seconds on some
     // Stride 1 pads all sides by one; stride 2 the right and the bottom alone (LDM's down-sampling).
     let iy = i32(row * ${stride}u + tap / 3u) - ${pad};
     if (iy < 0 || iy >= i32(shape.in_height * ${upsample}u)) {

@@ -24,7 +24,10 @@ export interface Modulation {
  */
 export function layer_norm(p: Recorder, x: Tensor, affine: Affine | undefined, eps: number, modulation?: Modulation): Tensor {
   check_shape(!affine || affine.weight.cols === x.cols, 'layer_norm', 'a weight as wide as x', x, affine?.weight ?? x);
-  check_shape(!modulation || modulation.tensor.type === x.type, 'layer_norm', "a modulation of x's type", x, modulation?.tensor ?? x);
+  if (modulation) {
+    const { tensor: m, first_row, shift, scale } = modulation, rows = first_row + x.rows, cols = Math.max(shift, scale) + x.cols;
+    check_shape(m.type === x.type && m.rows >= rows && m.cols >= cols, 'layer_norm', `a modulation ${x.type}[${rows}, ${cols}] or larger`, x, m);
+  }
   const y = p.tensor('layer_norm', x.type, x.shape), read = [x];
   const bind = (t: Tensor | undefined): number => (t ? read.push(t) - 1 : 0);
   const bindings = { weight: bind(affine?.weight), bias: bind(affine?.bias), modulation: bind(modulation?.tensor) };

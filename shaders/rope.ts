@@ -21,6 +21,9 @@ export function rope(p: Recorder, qkv: Tensor, inverse_frequency: Tensor, cache:
   const head_quads = quads(head_dim), row_quads = (heads + 2 * kv_heads) * head_quads;
   check_shape(qkv.pitch === 4 * row_quads && qkv.rows % seq.branches === 0, 'rope', `qkv [${seq.branches} × count, ${4 * row_quads}]`, qkv);
   check_shape(head_dim % 2 === 0 && inverse_frequency.cols === head_dim / 2, 'rope', `an even head_dim, half as many frequencies`, qkv, inverse_frequency);
+  for (const t of [cache.k, cache.v]) {
+    check_shape(t.type === qkv.type && t.pitch === 4 * kv_heads * head_quads && t.rows % seq.capacity === 0, 'rope', `k and v ${qkv.type}[branches × ${seq.capacity}, ${4 * kv_heads * head_quads}]`, qkv, cache.k, cache.v);
+  }
   const q = p.tensor('q', qkv.type, [qkv.rows, 4 * heads * head_quads]);
   p.dispatch({
     name: 'rope', source: rope_wgsl, constants: { x: qkv.type }, read: [qkv, inverse_frequency, seq.position], write: [q, cache.k, cache.v],

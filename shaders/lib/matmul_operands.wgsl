@@ -1,11 +1,11 @@
 // What every variant of matmul binds, and how a finished quad of y is stored.
-@group(0) @binding(0) var<storage, read> x: array<${x}x4>;
+@group(0) @binding(0) var<storage, read> x: array<${x_element}>;
 @group(0) @binding(1) var<storage, read> w: array<${w}x4>;
 #if ${bias}
 @group(0) @binding(${bias}) var<storage, read> bias: array<${w}x4>;
 #endif
 #if ${lora}
-@group(0) @binding(${lora}) var<storage, read> low: array<${x}x4>;
+@group(0) @binding(${lora}) var<storage, read> low: array<${x_element}>; // PLoRA's α/r · A x of each run, side by side
 #endif
 #if ${gate}
 @group(0) @binding(${gate}) var<storage, read> gate: array<${x}x4>;
@@ -21,24 +21,36 @@ struct Shape {
   first_tile: vec4<u32>,
   first_quad: vec4<u32>,
   rows: u32,
-  k_quads: u32,
   w_rows: u32,
   w_pitch: u32, // pitches in quads
-  x_pitch: u32,
   y_pitch: u32,
   y_first: u32, // the quad of y at which this piece of w begins
-  first_run: u32,
-  rank_quads: u32,
+  alpha: f32,
+  // Of each operand: the quads summed over, from one row to the next, and where they begin in a row of w.
+  x_quads: u32,
+  x_pitch: u32,
+  x_in_w: u32,
+  low_quads: u32,
   low_pitch: u32,
-  lora_scale: f32,
+  low_in_w: u32,
+  first_run: u32,
   gate_pitch: u32,
   gate_first: u32,
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
+// Where a run of columns has its part of a row of the operand.
+fn x_begin(run: u32) -> u32 {
+  return 0u;
+}
+
+fn low_begin(run: u32) -> u32 {
+  return (run + shape.first_run) * shape.low_quads;
+}
+
 fn store(row: u32, quad: u32, sum: vec4<f32>) {
   let n = shape.y_first + quad;
-  var v = sum;
+  var v = shape.alpha * sum;
   // Columns past the last are padding and must be zero.
   let left = shape.w_rows - 4u * quad;
   v = select(vec4<f32>(), v, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));

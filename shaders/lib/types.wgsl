@@ -10,6 +10,14 @@ fn from_f32(q: f32x4) -> vec4<f32> {
   return q;
 }
 
+fn unpack_bf16(words: vec2<u32>) -> vec4<f32> {
+  return from_bf16(words);
+}
+
+fn unpack_f32(words: vec4<u32>) -> vec4<f32> {
+  return bitcast<vec4<f32>>(words);
+}
+
 // Rounds to nearest even; a NaN stays one.
 fn to_bf16(v: vec4<f32>) -> bf16x4 {
   let u = bitcast<vec4<u32>>(v);

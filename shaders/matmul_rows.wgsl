@@ -1,0 +1,53 @@
+// y = act(α x wᵀ + b) (+ r) for one to eight rows on a GPU, such as a decode step: a workgroup computes one quad of columns,
+// its threads taking every 64th quad of k, so that w streams by once and in order; a tree adds their sums up.
+#include "lib/types.wgsl"
+#include "lib/math.wgsl"
+#include "lib/matmul_operands.wgsl"
+
+var<workgroup> sums: array<vec4<f32>, 64u * ${tile_m}u>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
+  let quad = shape.first_quad[run] + group.x - shape.first_tile[run];
+  let w0 = 4u * quad * shape.w_pitch;
+  let w1 = min(4u * quad + 1u, shape.w_rows - 1u) * shape.w_pitch;
+  let w2 = min(4u * quad + 2u, shape.w_rows - 1u) * shape.w_pitch;
+  let w3 = min(4u * quad + 3u, shape.w_rows - 1u) * shape.w_pitch;
+  let first_row = group.y * ${tile_m}u;
+#for i in ${tile_m}
+  var c#i = vec4<f32>();
+#endfor
+#for s in ${operands}
+  {
+    let begin = #s_begin(run);
+    for (var k = lane; k < shape.#s_quads; k += 64u) {
+      let a = from_${w}(w[w0 + shape.#s_in_w + k]);
+      let b = from_${w}(w[w1 + shape.#s_in_w + k]);
+      let c = from_${w}(w[w2 + shape.#s_in_w + k]);
+      let d = from_${w}(w[w3 + shape.#s_in_w + k]);
+#for i in ${tile_m}
+      {
+        let v = from_${x}(#s[min(first_row + #iu, shape.rows - 1u) * shape.#s_pitch + begin + k]);
+        c#i += vec4<f32>(dot(v, a), dot(v, b), dot(v, c), dot(v, d));
+      }
+#endfor
+    }
+  }
+#endfor
+#for i in ${tile_m}
+  sums[#iu * 64u + lane] = c#i;
+#endfor
+  workgroupBarrier();
+  for (var stride = 32u; stride > 0u; stride >>= 1u) {
+    if (lane < stride) {
+#for i in ${tile_m}
+      sums[#iu * 64u + lane] += sums[#iu * 64u + lane + stride];
+#endfor
+    }
+    workgroupBarrier();
+  }
+  if (lane < ${tile_m}u && first_row + lane < shape.rows) {
+    store(first_row + lane, quad, sums[lane * 64u]);
+  }
+}
