@@ -43,4 +43,11 @@ export const build_node = (entryPoints, outdir, more = {}) =>
 export const build_browser = (entryPoints, outdir, more = {}) =>
   build({ ...common, entryPoints, outdir, platform: 'browser', minify: true, ...more });
 
+/** What browsers get: the package's entry, its worker, the client alone, and the page around them. */
+export async function build_web(outdir, more = {}) {
+  const result = await build_browser({ mmar: 'browser.ts', worker: 'web/worker.ts', client: 'web/client.ts', page: 'web/page.ts' }, outdir, { absWorkingDir: root, ...more });
+  for (const file of ['index.html', 'style.css']) fs.copyFileSync(path.join(root, 'web', file), path.join(root, outdir, file));
+  return result;
+}
+
 if (process.argv[1] === new URL(import.meta.url).pathname) await build_node(['cli/main.ts'], 'dist');

@@ -52,7 +52,8 @@ export class Device {
   private recorded = 0;
   private in_flight: Promise<undefined> | undefined;
 
-  private constructor(readonly gpu: GPUDevice, readonly adapter: AdapterDescription, max_binding: number) {
+  /** Use `open`, or `dry_device`. */
+  constructor(readonly gpu: GPUDevice, readonly adapter: AdapterDescription, max_binding: number) {
     this.memory = new Memory(gpu);
     this.pipelines = new Pipelines(gpu);
     this.limits = gpu.limits;

@@ -1,11 +1,21 @@
 import { MMARError, check_cancelled } from '../platform/error.ts';
 import type { Source } from '../platform/platform.ts';
 
+/** A source over HTTP, with the request that it is made of: for those who keep or combine its answers. */
+export interface UrlSource extends Source {
+  /** The address of a file, query and all. */
+  url_of(file: string): URL;
+  /** Asks for bytes `first` to `last`, both included. */
+  request(file: string, first: number, last: number, signal?: AbortSignal, more?: RequestInit): Promise<Response>;
+  /** Fills `into` from a response's body; `on_bytes` hears of each part as it comes. */
+  fill(file: string, response: Response, into: Uint8Array, signal?: AbortSignal, on_bytes?: (bytes: number) => void): Promise<void>;
+}
+
 /**
  * Files below a base URL, read by HTTP range requests; the same in Node and in browsers (where the server must allow
  * the page to read its answers and their `Content-Range`).
  */
-export function url_source(base: string): Source {
+export function url_source(base: string): UrlSource {
   const root = parse_url(base);
   const name = root.origin + root.pathname.replace(/\/+$/, ''); // a query may hold a key: it stays out of messages
 
@@ -15,18 +25,37 @@ export function url_source(base: string): Source {
     return url;
   };
 
-  /** Asks for bytes `first` to `last`, both included. */
-  async function request(file: string, first: number, last: number, signal?: AbortSignal): Promise<Response> {
+  async function request(file: string, first: number, last: number, signal?: AbortSignal, more: RequestInit = {}): Promise<Response> {
     check_cancelled(signal);
     try {
-      return await fetch(url_of(file), { headers: { Range: `bytes=${first}-${last}` }, signal });
+      return await fetch(url_of(file), { ...more, headers: { ...more.headers, Range: `bytes=${first}-${last}` }, signal });
     } catch (cause) {
       throw failed(file, 'cannot be reached: check the address and the network', cause, signal);
     }
   }
 
+  async function fill(file: string, response: Response, into: Uint8Array, signal?: AbortSignal, on_bytes?: (bytes: number) => void): Promise<void> {
+    let filled = 0;
+    const reader = response.body!.getReader();
+    try {
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        if (filled + part.value.length > into.length) break;
+        into.set(part.value, filled);
+        filled += part.value.length;
+        on_bytes?.(part.value.length);
+      }
+    } catch (cause) {
+      throw failed(file, `broke off after ${filled} of ${into.length} bytes: try again`, cause, signal);
+    } finally {
+      await reader.cancel().catch(() => {});
+    }
+    if (filled !== into.length) {
+      throw new MMARError('file', `${name}/${file}: ${filled} bytes came for ${into.length}: try again`);
+    }
+  }
+
   return {
-    name,
+    name, url_of, request, fill,
     async size(file, signal) {
       const response = await request(file, 0, 0, signal);
       await response.body?.cancel();
@@ -46,24 +75,7 @@ export function url_source(base: string): Source {
         await response.body?.cancel();
         throw not_a_range(name, file, response);
       }
-      let filled = 0;
-      const reader = response.body.getReader();
-      try {
-        for (let part = await reader.read(); !part.done; part = await reader.read()) {
-          if (filled + part.value.length > into.length) break;
-          into.set(part.value, filled);
-          filled += part.value.length;
-        }
-      } catch (cause) {
-        throw failed(file, `broke off after ${filled} of ${into.length} bytes: try again`, cause, signal);
-      } finally {
-        await reader.cancel().catch(() => {});
-      }
-      if (filled !== into.length) {
-        throw new MMARError(
-          'file', `${name}/${file}: ${filled} bytes came for ${into.length} from ${offset}: try again`,
-        );
-      }
+      await fill(file, response, into, signal);
     },
     async close() {},
   };
@@ -82,7 +94,7 @@ function parse_url(base: string): URL {
   }
 }
 
-function not_a_range(name: string, file: string, { ok, status, statusText }: Response): MMARError {
+export function not_a_range(name: string, file: string, { ok, status, statusText }: Response): MMARError {
   if (ok) return new MMARError(
     'file', `${name}/${file}: the server knows no range requests: use one that does, or download it`,
   );

@@ -165,12 +165,14 @@ export class Drawing {
       if (this.noisy) this.write(this.step_noise, noise.step_noise ?? []);
     }
     for (const [b, text] of [before, uncond].slice(0, this.branches).entries()) {
-      const branch = { ...context, branches: 1, first: b }, count = text.length + 1;
-      device.run(await this.program(`text ${b} ${count}`, (p) => {
-        p.part('text prefill');
-        llm.forward(p, llm.embed_tokens(p, branch, count), branch, 'text');
-        advance(p, context.position, count, b);
-      }));
+      const branch = { ...context, branches: 1, first: b };
+      for (const count of llm.passes(device, text.length + 1)) {
+        device.run(await this.program(`text ${b} ${count}`, (p) => {
+          p.part('text prefill');
+          llm.forward(p, llm.embed_tokens(p, branch, count), branch, 'text');
+          advance(p, context.position, count, b);
+        }));
+      }
     }
   }
 

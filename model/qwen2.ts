@@ -1,6 +1,6 @@
 import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
-import { type Tensor, pack_rows, round_up } from '../engine/tensor.ts';
+import { type Tensor, element_bytes, pack_rows, round_up } from '../engine/tensor.ts';
 import { gqa } from '../shaders/attention.ts';
 import { embed_tokens } from '../shaders/gather_rows.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
@@ -83,6 +83,14 @@ export class Qwen2 {
     const { head_dim } = this.heads, half = head_dim / 2;
     this.inverse_frequency = device.tensor('inverse_frequency', 'f32', [half]);
     device.write(this.inverse_frequency, pack_rows('f32', half, Float64Array.from({ length: half }, (_, i) => 1 / this.config.rope_theta ** ((2 * i) / head_dim))));
+  }
+
+  /** Rows of each pass that `count` tokens of text take: as many as keep every activation within one binding, at most 512. */
+  passes(device: Device, count: number): number[] {
+    const widest = Math.max(2 * round_up(this.config.intermediate_size, 4), this.layers[0]?.qkv.weight.rows ?? 0, round_up(this.config.hidden_size, 4));
+    const most = Math.max(1, Math.min(512, Math.floor(device.max_binding / (widest * element_bytes(this.activations)))));
+    const passes = new Array<number>(Math.floor(count / most)).fill(most);
+    return count % most ? [...passes, count % most] : passes;
   }
 
   /** Embeddings of the next `count` tokens of each branch, [branches × count, H]. */

@@ -13,7 +13,7 @@ for (const x_type of types) {
   for (const w_type of types) {
     // Rows are tiled by up to eight; few heights, since each is a pipeline to compile.
     const odd = [[1, 1, 1], [3, 5, 7], [13, 88, 515]], more = [[1, 896, 33], [13, 3, 2], [26, 130, 33], [8, 256, 1024], [64, 192, 96]];
-    for (const [m, k, n] of x_type === w_type ? [...odd, ...more] : odd) {
+    for (const [m, k, n] of x_type !== w_type ? odd.slice(1, 2) : x_type === 'f32' ? odd : [...odd, ...more]) {
       test(`x ${x_type}, w ${w_type} [${m}, ${k}] × [${n}, ${k}]`, async () => {
         const x = numbers(m * k, x_type), w = numbers(n * k, w_type, 2);
         const got = await run((p) => raw(matmul(p, tensor(x_type, [m, k], x), { weight: tensor(w_type, [n, k], w) })));
@@ -33,6 +33,7 @@ for (const type of types) {
       const a = reference(x, w, m, k, n).map((v, i) => activations[act](v + b[i % n]));
       const gated = a.map((v, i) => v * g[(Math.floor(i / n) + 5) * wide + first + (i % n)]);
       close(await run((p) => matmul(p, X(), linear(), { act })), a, bound(type));
+      if (type === 'f32' && act !== 'silu') return;
       close(await run((p) => matmul(p, X(), linear(), { act, gate: G(), residual: R() })), gated.map((v, i) => v + r[i]), bound(type));
       if (act !== 'none') return;
       close(await run((p) => matmul(p, X(), linear(), { act, residual: R() })), a.map((v, i) => v + r[i]), bound(type));
@@ -42,6 +43,11 @@ for (const type of types) {
     });
   }
 }
+
+test('alpha multiplies the product alone', async () => {
+  const x = numbers(15), w = numbers(35, 'f32', 2), b = numbers(7, 'f32', 3), want = reference(x, w, 3, 5, 7).map((v, i) => -2.5 * v + b[i % 7]);
+  close(await run((p) => matmul(p, tensor('f32', [3, 5], x), { weight: tensor('f32', [7, 5], w), bias: tensor('f32', [7], b) }, { alpha: -2.5 })), want, 1e-6);
+});
 
 test('a result of another type, and a result written where it is wanted', async () => {
   const [m, k, n] = [3, 20, 6], x = numbers(m * k, 'bf16'), w = numbers(n * k, 'bf16', 2), want = reference(x, w, m, k, n);
@@ -71,11 +77,11 @@ function plora(type: ElementType, widths: number[], k: number, rank: number, on:
     lora: { a: tensor(type, [widths.length * ranks, k], a, on), rank: ranks, scale, first_columns },
   });
   const want = (x: Float32Array, m: number, lora: boolean): Float64Array => {
-    const y = reference(x, wb, m, k, n, cols), low = reference(x, a, m, k, widths.length * ranks).map((v) => (type === 'bf16' ? bf16(v) : v));
+    const y = reference(x, wb, m, k, n, cols), low = reference(x, a, m, k, widths.length * ranks).map((v) => (type === 'bf16' ? bf16(scale * v) : scale * v));
     for (let r = 0; lora && r < m; r++) {
       for (let c = 0; c < n; c++) {
         const i = first_columns.filter((first) => first <= c).length - 1;
-        for (let e = 0; e < rank; e++) y[r * n + c] += scale * low[(r * widths.length + i) * ranks + e] * wb[c * cols + pitch + e];
+        for (let e = 0; e < rank; e++) y[r * n + c] += low[(r * widths.length + i) * ranks + e] * wb[c * cols + pitch + e];
       }
     }
     return y;
@@ -102,12 +108,10 @@ test('weights in several pieces give the same bits as in one', async () => {
   const whole = await result(device, one.linear());
   const want = one.want(x, m, true).map((v, i) => activations.silu(v + b[i % one.n]) * numbers(m * 80, 'bf16')[Math.floor(i / one.n) * 80 + 8 + (i % one.n)] + r[i]);
   close(whole, want, 8e-3);
-  for (const max_binding of [1200, 3000]) {
-    const small = await small_device(max_binding), linear = plora('bf16', widths, k, 8, small).linear();
-    assert.ok(linear.weight.pieces.length > 1, `${linear.weight.pieces.length} pieces`);
-    assert.equal([...(await result(small, linear))], [...whole], `bindings of ${max_binding}`);
-    small.destroy();
-  }
+  const small = await small_device(1200), linear = plora('bf16', widths, k, 8, small).linear();
+  assert.ok(linear.weight.pieces.length > 2, `${linear.weight.pieces.length} pieces`);
+  assert.equal([...(await result(small, linear))], [...whole]);
+  small.destroy();
 });
 
 test('no rows', async () => {

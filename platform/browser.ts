@@ -1,0 +1,118 @@
+/** What is a browser's own: files by URL, pictures through its codecs, the adapter that it gives. */
+import { type AdapterDescription, Device, describe_adapter } from '../engine/device.ts';
+import { MAX_PICTURE_PIXELS, picture_format } from '../loaders/image.ts';
+import { block_source } from './block_source.ts';
+import { MMARError } from './error.ts';
+import type { Picture, Platform } from './platform.ts';
+
+export const browser_platform: Platform = {
+  source: (where) => block_source(absolute(where)),
+  decode_picture,
+  encode_png,
+};
+
+/** An address as the page means it: one without a host is of the page's own. */
+export function absolute(where: string): string {
+  try {
+    return new URL(where, globalThis.location?.href).href;
+  } catch (cause) {
+    throw new MMARError('usage', `${where} is no address: give https://…`, { cause });
+  }
+}
+
+export interface DeviceOptions {
+  /** `hardware` or `software`; whatever the browser gives unless given. */
+  adapter?: string;
+  /** Lowers the size at which tensors are split over buffers, for tests. */
+  max_binding?: number;
+}
+
+/** Opens a device on the adapter that the browser gives. An `adapter` error says why there is none, and what helps. */
+export async function open_device({ adapter: choice, max_binding }: DeviceOptions = {}): Promise<Device> {
+  if (choice !== undefined && choice !== 'hardware' && choice !== 'software') {
+    throw new MMARError('usage', `adapter is ${JSON.stringify(choice)}; in a browser give hardware or software`);
+  }
+  if (!globalThis.isSecureContext) {
+    throw new MMARError('adapter', 'WebGPU is given to pages over https or from localhost alone: open this one so');
+  }
+  if (!navigator.gpu) {
+    throw new MMARError('adapter', 'this browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox, or switch WebGPU on in its settings');
+  }
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance', forceFallbackAdapter: choice === 'software' });
+  if (!adapter) {
+    throw new MMARError('adapter', 'the browser finds no graphics adapter for WebGPU: update the graphics driver, or switch hardware acceleration on in its settings');
+  }
+  const found: AdapterDescription = describe_adapter(adapter);
+  if (choice && found.kind !== choice) {
+    throw new MMARError('adapter', `the browser gives a ${found.kind} adapter only: switch hardware acceleration on in its settings`);
+  }
+  return Device.open(adapter, { max_binding });
+}
+
+/**
+ * Decodes PNG, JPEG or WebP to 8-bit sRGB, turned as its EXIF orientation says. `name` is for messages. Throws `picture`
+ * for anything else, for damage, and for more than `MAX_PICTURE_PIXELS`.
+ */
+export async function decode_picture(bytes: Uint8Array, name: string): Promise<Picture> {
+  const format = picture_format(bytes);
+  if (!format) throw new MMARError('picture', `${name} is no picture that mmar reads: give a PNG, JPEG or WebP file`);
+  const type = `image/${format}`, damaged = (cause: unknown): never => {
+    throw new MMARError('picture', `${name} is a damaged picture: save it anew`, { cause });
+  };
+  // As the file has it: neither colours nor transparency are to be touched.
+  const options: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+  const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>], { type }), options).catch(damaged), { width, height } = bitmap;
+  try {
+    if (width * height > MAX_PICTURE_PIXELS) {
+      throw new MMARError('picture', `${name} has ${width}×${height} pixels, over ${MAX_PICTURE_PIXELS}: make it smaller`);
+    }
+    const context = canvas_of(width, height);
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    if (!is_opaque(data)) return (await decode_translucent(bytes, type)) ?? { width, height, data };
+    return { width, height, data };
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** A canvas multiplies colours by their alpha, which loses bits; a decoder's own frame does not. */
+async function decode_translucent(bytes: Uint8Array, type: string): Promise<Picture | undefined> {
+  if (typeof ImageDecoder === 'undefined') return undefined;
+  const decoder = new ImageDecoder({ data: bytes as Uint8Array<ArrayBuffer>, type, colorSpaceConversion: 'none', premultiplyAlpha: 'none' } as ImageDecoderInit);
+  try {
+    const { image } = await decoder.decode(), { displayWidth: width, displayHeight: height, format } = image;
+    const data = new Uint8Array(image.allocationSize());
+    await image.copyTo(data);
+    image.close();
+    if (format === 'BGRA') for (let i = 0; i < data.length; i += 4) [data[i], data[i + 2]] = [data[i + 2], data[i]];
+    if ((format !== 'RGBA' && format !== 'BGRA') || data.length !== 4 * width * height) return undefined;
+    return { width, height, data: new Uint8ClampedArray(data.buffer) };
+  } catch {
+    return undefined;
+  } finally {
+    decoder.close();
+  }
+}
+
+/** Encodes a PNG. */
+export async function encode_png({ width, height, data }: Picture): Promise<Uint8Array> {
+  try {
+    const context = canvas_of(width, height);
+    context.putImageData(new ImageData(data as Uint8ClampedArray<ArrayBuffer>, width, height), 0, 0);
+    return new Uint8Array(await (await context.canvas.convertToBlob({ type: 'image/png' })).arrayBuffer());
+  } catch (cause) {
+    throw new MMARError('picture', `a picture of ${width}×${height} cannot be encoded: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function canvas_of(width: number, height: number): OffscreenCanvasRenderingContext2D {
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
+  if (!context) throw new MMARError('picture', 'this browser gives no canvas to decode pictures on');
+  return context;
+}
+
+function is_opaque(data: Uint8ClampedArray): boolean {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
+  return true;
+}

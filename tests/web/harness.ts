@@ -1,0 +1,166 @@
+// What the tests in browsers share: the built page on a server that can be slow, broken or strange, and the page's own controls.
+import fs from 'node:fs';
+import type http from 'node:http';
+import path from 'node:path';
+import type { Page } from 'puppeteer-core';
+import { suite } from 'uvu';
+import { type BrowserName, adapter_of, launch } from './browsers.ts';
+
+/** Modules that are run as they are: they look for files beside themselves. */
+const own = (file: string) => import(path.resolve(file)) as Promise<any>;
+const { build_web } = await own('esbuild.config.mjs'), { serve, parse_range } = await own('web/serve.mjs');
+await build_web('dist/browser');
+
+export const golden = process.env.MMAR_GOLDEN ?? '../shared/golden';
+
+/** How the server treats the weights' file. */
+export interface Manners {
+  /** Bytes a second; as fast as can be unless given. */
+  rate?: number;
+  /** So many answers break off in their middle. */
+  breaks?: number;
+  /** Knows no ranges. */
+  no_ranges?: boolean;
+  tag?: string;
+  /** Takes the place of a file, by its name. */
+  instead?: Record<string, string>;
+}
+
+export class TestServer {
+  manners: Manners = {};
+  /** Bytes of weights that were sent. */
+  sent = 0;
+  url = '';
+  private server!: http.Server;
+
+  static async start(): Promise<TestServer> {
+    const made = new TestServer();
+    ({ url: made.url, server: made.server } = await serve({
+      more: { '/golden/': golden }, answer: (request: http.IncomingMessage, response: http.ServerResponse, file: string) => made.answer(request, response, file),
+    }));
+    return made;
+  }
+
+  private answer(request: http.IncomingMessage, response: http.ServerResponse, file: string): boolean {
+    const instead = this.manners.instead?.[path.basename(file)];
+    if (instead !== undefined) return response.writeHead(200, { 'Content-Length': Buffer.byteLength(instead) }).end(instead), true;
+    if (!file.endsWith('emoji/model.safetensors')) return false;
+    const bytes = fs.readFileSync(file), { rate = Infinity, no_ranges, tag = '"1"' } = this.manners;
+    const [start, end] = (no_ranges ? undefined : parse_range(request.headers, bytes.length, tag)) ?? [0, bytes.length - 1], whole = end - start + 1 === bytes.length;
+    const headers: http.OutgoingHttpHeaders = { ETag: tag, 'Content-Length': end - start + 1 };
+    if (!no_ranges) headers['Content-Range'] = `bytes ${start}-${end}/${bytes.length}`;
+    response.writeHead(no_ranges || (whole && !request.headers.range) ? 200 : 206, headers);
+    const stop = end - start > 1000 && (this.manners.breaks ?? 0) > 0 ? (this.manners.breaks!--, start + Math.floor((end - start) / 2)) : Infinity;
+    const send = (at: number): void => {
+      if (response.destroyed) return;
+      if (at >= stop) return void response.destroy();
+      const next = Math.min(end + 1, at + 256 * 1024, Math.max(stop, at + 1));
+      this.sent += next - at;
+      response.write(bytes.subarray(at, next));
+      if (next > end) return void response.end();
+      if (rate === Infinity) setImmediate(send, next);
+      else setTimeout(send, ((next - at) / rate) * 1000, next);
+    };
+    send(start);
+    return true;
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+}
+
+/** The page in a browser, by its own controls. */
+export class TestPage {
+  errors: string[] = [];
+
+  constructor(readonly page: Page, readonly server: TestServer) {
+    page.on('pageerror', (error) => this.errors.push(String(error)));
+  }
+
+  async open(hash = ''): Promise<void> {
+    await this.page.goto('about:blank');
+    await this.page.goto(this.server.url + hash);
+  }
+
+  text = (id: string): Promise<string> => this.page.evaluate((id) => document.getElementById(id)!.textContent!.trim(), id);
+
+  /** The control that a person would call so. */
+  control = async (name: string, role: string) => (await this.page.$(`::-p-aria([name="${name}"][role="${role}"])`)) ?? (await Promise.reject(new Error(`no ${role} is called ${name}`)));
+
+  async press(name: string, role = 'button'): Promise<void> {
+    const control = await this.control(name, role);
+    await control.evaluate((e) => (e as HTMLElement).scrollIntoView({ block: 'center' }));
+    await control.click();
+  }
+
+  async fill(name: string, value: string | number, role = typeof value === 'number' ? 'spinbutton' : 'textbox'): Promise<void> {
+    const field = await this.control(name, role);
+    await field.evaluate((e, value) => {
+      (e as HTMLInputElement).value = value;
+      e.dispatchEvent(new Event('input', { bubbles: true }));
+    }, String(value));
+  }
+
+  /** Waits until `id` says something like that. */
+  async says(id: string, pattern: RegExp, seconds = 240): Promise<string> {
+    const until = Date.now() + seconds * 1000;
+    for (;;) {
+      const text = await this.text(id);
+      if (pattern.test(text)) return text;
+      if (Date.now() > until) throw new Error(`#${id} still says ${JSON.stringify(text)}, want ${pattern}; notices: ${await this.text('notices')}; errors: ${this.errors.join('; ')}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async load(): Promise<void> {
+    await this.page.evaluate(() => ((document.getElementById('model') as HTMLDetailsElement).open = true));
+    await this.press('Load');
+  }
+
+  /** Draws and waits for the picture. */
+  async draw(): Promise<void> {
+    await this.press('Draw');
+    await this.says('draw-status', /drawn in|did not work/);
+    if (!/drawn in/.test(await this.text('draw-status'))) throw new Error(await this.text('notices'));
+  }
+
+  /** The bytes that "Save PNG" gives the user. */
+  async save_png(): Promise<Uint8Array> {
+    await this.page.evaluate(() => {
+      HTMLAnchorElement.prototype.click = function () {
+        (globalThis as any).saved = fetch(this.href).then((r) => r.arrayBuffer()).then((b) => ({ name: this.download, bytes: [...new Uint8Array(b)] }));
+      };
+    });
+    await this.press('Save PNG');
+    const { bytes } = await this.page.evaluate(() => (globalThis as any).saved);
+    return Uint8Array.from(bytes);
+  }
+}
+
+export type WebTest = (name: string, run: (page: TestPage) => Promise<void>) => void;
+
+/** Runs `tests` once a browser, each test in a fresh page of a fresh origin; a browser that is not here is skipped, visibly. */
+export async function in_browsers(title: string, tests: (test: WebTest, browser: BrowserName) => void): Promise<void> {
+  for (const name of (process.env.MMAR_BROWSER?.split(',') ?? Object.keys(adapter_of)) as BrowserName[]) {
+    const browser = await launch(name), tested = suite(`${title} in ${name}`);
+    if (typeof browser === 'string') {
+      console.log(`skipped ${title} in ${name}: ${browser}`);
+      tested.skip(name, () => {});
+    } else {
+      tests((label, run) => tested(label, async () => {
+        const server = await TestServer.start(), page = await browser.newPage(); // each port is an origin: nothing is kept there yet
+        try {
+          await page.setViewport({ width: 1280, height: 900 });
+          await run(new TestPage(page, server));
+        } finally {
+          await page.close().catch(() => {});
+          server.close();
+        }
+      }), name);
+      tested.after(() => browser.close());
+    }
+    tested.run();
+  }
+}

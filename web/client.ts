@@ -1,0 +1,194 @@
+/** The page's side of the worker: the API of `MMAR`, its work done elsewhere. */
+import type { AdapterDescription } from '../engine/device.ts';
+import type { DescribeOptions, GenerateOptions, GenerateStep, ModelMemory, Piece } from '../model/mmar.ts';
+import type { TraceTensors } from '../model/trace.ts';
+import type { Activations } from '../model/weights.ts';
+import type { DeviceOptions } from '../platform/browser.ts';
+import { MMARError, check_cancelled } from '../platform/error.ts';
+import type { KeptModel } from '../platform/opfs.ts';
+import type { Picture } from '../platform/platform.ts';
+import type { Answer, LoadState, ModelDescription } from './protocol.ts';
+
+export type { LoadState } from './protocol.ts';
+
+export interface WorkerLoadOptions {
+  /** `bf16` (the default) or `f32`: how activations are kept between operations. */
+  precision?: Activations;
+  /** Whether what is loaded from an address is kept in this browser; it is unless this is false. */
+  keep?: boolean;
+  onProgress?: (state: LoadState) => void;
+  signal?: AbortSignal;
+}
+
+interface Pending {
+  resolve: (value: unknown) => void;
+  reject: (error: Error) => void;
+  event?: (value: unknown) => void;
+}
+
+/**
+ * Starts mmar in a worker.
+ * @param worker the package's worker, where a bundler names it otherwise: `new Worker(new URL('mmar/worker', import.meta.url), { type: 'module' })`
+ */
+export function connect_worker(worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })): WorkerEngine {
+  return new WorkerEngine(worker);
+}
+
+/** mmar in a worker: one device, models on it. Made by `connect_worker`. */
+export class WorkerEngine {
+  /** Called with what a user may want to know: a model that is not kept, say. */
+  onNotice: (message: string) => void = () => {};
+  /** Called when the device was lost, whether or not something ran: open it and load the model again. */
+  onLost: (message: string) => void = () => {};
+  private readonly pending = new Map<number, Pending>();
+  private calls = 0;
+  private broken: MMARError | undefined;
+
+  constructor(private readonly worker: Worker) {
+    worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => this.hear(data));
+    worker.addEventListener('error', (event) => this.break_down(`the worker stopped: ${event.message || 'it could not be loaded'}; reload the page`));
+  }
+
+  /** Opens a device, in place of one that is open; `adapter` errors say why there is none. */
+  open_device(options: DeviceOptions = {}): Promise<AdapterDescription> {
+    return this.call('open_device', [options]);
+  }
+
+  /** Loads a checkpoint from an address or from files by their names in its folder. */
+  async loadMMAR(from: string | Map<string, Blob>, { precision, keep = true, onProgress, signal }: WorkerLoadOptions = {}): Promise<WorkerMMAR> {
+    const where = typeof from === 'string' ? new URL(from, globalThis.location?.href).href : from; // as the page means it, not the worker
+    return new WorkerMMAR(this, await this.call<ModelDescription>('load', [where, { precision, keep }], signal, onProgress as (value: unknown) => void));
+  }
+
+  /** The models that this browser keeps for this origin. */
+  kept(): Promise<KeptModel[]> {
+    return this.call('kept', []);
+  }
+
+  delete_kept(url: string): Promise<void> {
+    return this.call('delete_kept', [url]);
+  }
+
+  /** Loses the device as a driver would, to see what happens then. */
+  lose_device(): Promise<void> {
+    return this.call('lose_device', []);
+  }
+
+  /** Ends the worker and all that runs in it. */
+  terminate(): void {
+    this.worker.terminate();
+    this.break_down('the worker was ended: connect anew');
+  }
+
+  /** Calls a method of the worker. */
+  call<T>(method: string, args: unknown[], signal?: AbortSignal, event?: (value: unknown) => void): Promise<T> {
+    const id = ++this.calls;
+    return this.send<T>(id, method, args, signal, event);
+  }
+
+  /** Calls a method whose result is a stream; leaving the loop early ends it. */
+  async *stream<T>(method: string, args: unknown[], signal: AbortSignal | undefined, step: (value: T, stream: number) => T): AsyncGenerator<T> {
+    check_cancelled(signal);
+    const id = ++this.calls, abort = () => this.worker.postMessage({ abort: id });
+    await this.send(id, method, args);
+    signal?.addEventListener('abort', abort);
+    try {
+      for (;;) {
+        const { done, value } = await this.call<{ done: boolean; value: T }>('next', [id]);
+        if (done) return;
+        yield step(value, id);
+      }
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      if (!this.broken) await this.call('finish', [id]);
+    }
+  }
+
+  private send<T>(id: number, method: string, args: unknown[], signal?: AbortSignal, event?: (value: unknown) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.broken) return reject(this.broken);
+      check_cancelled(signal);
+      const abort = () => this.worker.postMessage({ abort: id });
+      const settled = <V>(then: (value: V) => void) => (value: V) => {
+        signal?.removeEventListener('abort', abort);
+        then(value);
+      };
+      signal?.addEventListener('abort', abort);
+      this.pending.set(id, { resolve: settled(resolve as (value: unknown) => void), reject: settled(reject), event });
+      this.worker.postMessage({ id, method, args });
+    });
+  }
+
+  private hear(answer: Answer): void {
+    if ('notice' in answer) return this.onNotice(answer.notice);
+    if ('lost' in answer) return this.onLost(answer.lost);
+    const call = this.pending.get(answer.id);
+    if (!call) return;
+    if ('event' in answer) return call.event?.(answer.event);
+    this.pending.delete(answer.id);
+    if ('value' in answer) return call.resolve(answer.value);
+    const { code, message } = answer.error;
+    call.reject(code ? new MMARError(code, message) : new Error(message));
+  }
+
+  private break_down(message: string): void {
+    this.broken ??= new MMARError('device', message);
+    for (const call of this.pending.values()) call.reject(this.broken);
+    this.pending.clear();
+  }
+}
+
+/** A model in the worker: `MMAR`, with promises where that has plain values. */
+export class WorkerMMAR {
+  readonly config: ModelDescription['config'];
+  readonly defaults: ModelDescription['defaults'];
+  private readonly id: number;
+
+  constructor(private readonly engine: WorkerEngine, { model, config, defaults }: ModelDescription) {
+    this.id = model;
+    this.config = config;
+    this.defaults = defaults;
+  }
+
+  /** Draws a picture; see `MMAR.generate`. A step's `preview` and `tokens` work until the next step is asked for. */
+  generate({ signal, ...options }: GenerateOptions = {}): AsyncGenerator<GenerateStep> {
+    return this.engine.stream<GenerateStep>('generate', [this.id, options], signal, (step, stream) => ({
+      ...step,
+      preview: () => this.engine.call('preview', [stream]),
+      tokens: () => this.engine.call('tokens', [stream]),
+    }));
+  }
+
+  /** Reads a picture; see `MMAR.describe`. */
+  describe({ signal, ...options }: DescribeOptions): AsyncGenerator<Piece> {
+    return this.engine.stream<Piece>('describe', [this.id, options], signal, (piece) => piece);
+  }
+
+  /** A picture's tokens, f32 [L, d]. */
+  encode(picture: Picture): Promise<Float32Array<ArrayBuffer>> {
+    return this.engine.call('encode', [this.id, picture]);
+  }
+
+  /** The picture of tokens, f32 [L, d]. */
+  decode(tokens: ArrayLike<number>): Promise<Picture> {
+    return this.engine.call('decode', [this.id, tokens]);
+  }
+
+  /** Runs one part of the graph; see `trace`. */
+  trace(part: string, inputs: TraceTensors, settings: Record<string, string> = {}): Promise<TraceTensors> {
+    return this.engine.call('trace', [this.id, part, inputs, settings]);
+  }
+
+  memory(): Promise<ModelMemory> {
+    return this.engine.call('memory', [this.id]);
+  }
+
+  /** Measures the device's time a part from now on, or stops; gives the seconds measured since the last call. */
+  set_profile(on: boolean): Promise<Record<string, number>> {
+    return this.engine.call('set_profile', [this.id, on]);
+  }
+
+  close(): Promise<void> {
+    return this.engine.call('close', [this.id]);
+  }
+}

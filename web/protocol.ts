@@ -1,0 +1,37 @@
+/** What a page and its worker say to each other. */
+import type { AdapterDescription } from '../engine/device.ts';
+import type { DrawingSettings } from '../model/drawing.ts';
+import type { Config } from '../model/config.ts';
+import type { LoadProgress } from '../model/weights.ts';
+import type { Traffic } from '../platform/block_source.ts';
+import type { ErrorCode } from '../platform/error.ts';
+
+/** From the page: a call, or the end of one whose signal was aborted. */
+export type Call = { id: number; method: string; args: unknown[] } | { abort: number };
+
+/** From the worker: what came of a call or what it has to tell meanwhile, or something that no call asked for. */
+export type Answer =
+  | { id: number; value: unknown }
+  | { id: number; event: unknown }
+  | { id: number; error: { code?: ErrorCode; message: string } }
+  | { notice: string }
+  | { lost: string };
+
+/** How far a model is, in bytes. `loaded` of `total` are on the device; `received + kept` of `size` are on this machine. */
+export interface LoadState extends LoadProgress, Traffic {
+  /** All bytes of the checkpoint's weights as the server has them. */
+  size: number;
+  /** Bytes a second of late. */
+  rate: number;
+  /** Infinity while nothing is known. */
+  seconds_left: number;
+}
+
+/** A loaded model as the page sees it. */
+export interface ModelDescription {
+  model: number;
+  config: Config;
+  defaults: DrawingSettings;
+}
+
+export type { AdapterDescription };

@@ -1,0 +1,97 @@
+/** Reading: a picture, a question, an answer that comes word by word. */
+import { decode_picture } from '../platform/browser.ts';
+import type { MMARError } from '../platform/error.ts';
+import type { Picture } from '../platform/platform.ts';
+import { duration, element, make } from './dom.ts';
+import type { Loader } from './loading.ts';
+import { notify } from './notices.ts';
+import { to_canvas } from './stage.ts';
+
+let picture: Picture | undefined;
+let running: AbortController | undefined;
+
+/** Shows the picture that questions are about. */
+export function show_read_picture(chosen: Picture, words: string): void {
+  picture = chosen;
+  const canvas = element<HTMLCanvasElement>('read-picture'), from = to_canvas(chosen), context = canvas.getContext('2d')!;
+  canvas.width = from.width;
+  canvas.height = from.height;
+  context.drawImage(from, 0, 0);
+  canvas.style.imageRendering = from.width < 128 ? 'pixelated' : 'auto';
+  canvas.hidden = false;
+  canvas.setAttribute('aria-label', words);
+  element('drop-hint').hidden = true;
+  element('drop').classList.add('filled');
+  element('read-status').textContent = '';
+}
+
+async function open_file(file: Blob & { name?: string }): Promise<void> {
+  const name = file.name || 'the pasted picture';
+  try {
+    show_read_picture(await decode_picture(new Uint8Array(await file.arrayBuffer()), name), name);
+    element('read-status').textContent = `${name}, ${picture!.width} × ${picture!.height} pixels.`;
+  } catch (error) {
+    notify((error as Error).message, { bad: true, key: 'picture' });
+  }
+}
+
+export function start_reading(loader: Loader, show: () => void): void {
+  const drop = element('drop'), input = element<HTMLInputElement>('picture'), question = element<HTMLInputElement>('question');
+  const open = (files: FileList | undefined) => {
+    const file = [...(files ?? [])].find((f) => f.type.startsWith('image/')) ?? files?.[0];
+    if (!file) return;
+    show();
+    void open_file(file);
+  };
+  input.addEventListener('change', () => (open(input.files ?? undefined), (input.value = '')));
+  document.addEventListener('paste', ({ clipboardData }) => clipboardData?.files.length && open(clipboardData.files));
+  // A picture that misses the frame would otherwise replace the page.
+  document.addEventListener('dragover', (event) => {
+    event.preventDefault();
+    drop.classList.add('over');
+  });
+  document.addEventListener('dragleave', () => drop.classList.remove('over'));
+  document.addEventListener('drop', (event) => {
+    event.preventDefault();
+    drop.classList.remove('over');
+    open(event.dataTransfer?.files);
+  });
+  for (const chip of document.querySelectorAll<HTMLButtonElement>('.chip')) chip.addEventListener('click', () => (question.value = chip.textContent!));
+  element('read-stop').addEventListener('click', () => running?.abort());
+  element('read-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (!running) void ask(loader, question.value.trim());
+  });
+}
+
+async function ask(loader: Loader, question: string): Promise<void> {
+  const status = element('read-status');
+  if (!picture) return void (status.textContent = 'Choose a picture first.');
+  const stop = (running = new AbortController()), buttons = { ask: element<HTMLButtonElement>('ask'), stop: element<HTMLButtonElement>('read-stop') };
+  const said = make('p', { className: 'said' }), answer = make('article', { className: 'answer running' }, make('p', { className: 'asked', textContent: question }), said);
+  buttons.ask.disabled = true;
+  buttons.stop.disabled = false;
+  try {
+    status.textContent = 'Loading the model …';
+    const model = await loader.ensure(stop.signal), start = performance.now();
+    status.textContent = 'Looking …';
+    element('answers').prepend(answer);
+    let pieces = 0;
+    for await (const { text, id } of model.describe({ image: picture, question, signal: stop.signal })) {
+      said.append(text);
+      if (id >= 0) pieces++;
+    }
+    status.textContent = `${pieces} tokens in ${duration((performance.now() - start) / 1000)}.`;
+  } catch (error) {
+    const { code, message } = error as MMARError;
+    status.textContent = code === 'cancelled' ? 'Stopped.' : 'That did not work.';
+    if (!said.textContent) answer.remove();
+    if (code === 'file') loader.complain(error);
+    else if (code !== 'cancelled') notify(message, { bad: true, key: 'run' });
+  } finally {
+    running = undefined;
+    answer.classList.remove('running');
+    buttons.ask.disabled = false;
+    buttons.stop.disabled = true;
+  }
+}
