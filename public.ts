@@ -8,8 +8,10 @@ export { url_source } from './loaders/url_source.ts';
 export type { Config } from './model/config.ts';
 export type { DrawingInput, DrawingSettings, DrawingStep } from './model/drawing.ts';
 export {
-  type DescribeOptions, type GenerateOptions, type GenerateStep, type LoadOptions, MMAR, type ModelMemory, type Piece, loadMMAR, plan_parts, read_config,
+  type DescribeOptions, type GenerateOptions, type GenerateStep, type LoadOptions, MMAR, type ModelMemory, type Piece, loadMMAR, read_config,
 } from './model/mmar.ts';
+export { plan_parts } from './model/parts.ts';
+export { type MemoryPlan, plan_memory } from './model/plan.ts';
 export { type TracePart, type TraceTensor, type TraceTensors, trace, trace_parts } from './model/trace.ts';
 export type { LoadProgress } from './model/weights.ts';
 export { type ErrorCode, MMARError } from './platform/error.ts';

@@ -7,7 +7,7 @@ import { MMARError } from '../platform/error.ts';
 import { folder_source, node_platform, write_file_whole } from '../platform/node.ts';
 import type { Picture } from '../platform/platform.ts';
 import { usage } from './errors.ts';
-import { stop_signal } from './stop.ts';
+import { cleanups, stop_signal } from './stop.ts';
 
 export async function read_picture(file: string): Promise<Picture> {
   const source = folder_source(path.dirname(file)), name = path.basename(file);
@@ -52,20 +52,29 @@ export async function write_picture(file: string, picture: Picture): Promise<voi
 
 async function write(file: string, bytes: Uint8Array): Promise<void> {
   const clean = () => remove_parts(path.dirname(file));
-  process.once('exit', clean); // a second Ctrl-C may come while it is written
+  cleanups.add(clean);
   await write_file_whole(file, bytes, stop_signal);
-  process.off('exit', clean);
+  cleanups.delete(clean);
 }
 
+/** Removes what `write_file_whole` has not finished. */
 function remove_parts(folder: string): void {
   for (const name of fs.readdirSync(folder)) if (name.startsWith(`.mmar-${process.pid}-`)) fs.rmSync(path.join(folder, name), { force: true });
 }
 
+export function is_folder(place: string): boolean {
+  try {
+    return fs.statSync(place).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
 /** Throws where `file` cannot be made: before the work, not after it. */
 export function check_output(file: string, ...extensions: string[]): void {
-  const folder = path.dirname(file), extension = path.extname(file).toLowerCase(), stats = fs.statSync(folder, { throwIfNoEntry: false });
-  if (!stats?.isDirectory()) throw new MMARError('file', `cannot write ${file}: ${folder} is ${stats ? 'no folder: check the path' : 'not there: make that folder first'}`);
-  if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new MMARError('file', `cannot write ${file}: it is a folder: give a file's name`);
+  const folder = path.dirname(file), extension = path.extname(file).toLowerCase();
+  if (!is_folder(folder)) throw new MMARError('file', `cannot write ${file}: ${folder} is ${fs.existsSync(folder) ? 'no folder: check the path' : 'not there: make that folder first'}`);
+  if (is_folder(file)) throw new MMARError('file', `cannot write ${file}: it is a folder: give a file's name`);
   if (extension && !extensions.includes(extension)) throw usage(`cannot write ${file}: mmar writes ${extensions.join(' or ')} here; give a name that ends so`);
   try {
     fs.accessSync(folder, fs.constants.W_OK);

@@ -10,7 +10,7 @@ import { add_trace } from './commands/trace.ts';
 import { version } from '../package.json';
 import { report, say } from './errors.ts';
 import { flush_stderr } from './quiet.ts';
-import { stop_on_signals } from './stop.ts';
+import { leave_stopped, stop_on_signals, stop_signal } from './stop.ts';
 
 const program = new Command('mmar')
   .description('Draws and reads images with MMAR, one language model for both, on WebGPU.')
@@ -31,6 +31,12 @@ function help_of(name: string | undefined): string {
   return program.commands.some((command) => command.name() === name) ? `mmar ${name} --help` : 'mmar --help';
 }
 
+/** Says what went wrong and ends the process. */
+function fail(error: unknown): void {
+  if (stop_signal.aborted) leave_stopped(); // whatever failed, failed because of that
+  else void leave(report(error));
+}
+
 /** Ends the process, for Dawn keeps it alive; what was printed goes out first. */
 async function leave(code: number): Promise<never> {
   close_gpu();
@@ -40,11 +46,11 @@ async function leave(code: number): Promise<never> {
 }
 
 process.stdout.on('error', () => process.exit(0)); // the reader (head, less) has seen enough
-process.on('uncaughtException', (error) => void leave(report(error)));
+process.on('uncaughtException', fail);
 stop_on_signals();
 try {
   await program.parseAsync();
   await leave(Number(process.exitCode ?? 0));
 } catch (error) {
-  await leave(report(error));
+  fail(error);
 }

@@ -8,7 +8,7 @@ import { say } from './errors.ts';
 import type { CommonOptions } from './options.ts';
 import { Progress, megabytes } from './progress.ts';
 import { quiet_native_warnings } from './quiet.ts';
-import { stop_signal } from './stop.ts';
+import { cleanups, stop_signal } from './stop.ts';
 
 /** A loaded model and what it runs on. */
 export interface Session {
@@ -28,6 +28,7 @@ export async function with_model<T>(options: CommonOptions, use: (session: Sessi
   const signal = stop_signal, progress = new Progress(options.json);
   const source = node_platform.source(options.model);
   let device: Device | undefined;
+  cleanups.add(() => progress.stop());
   try {
     const checkpoint = await open_checkpoint(source, signal);
     check?.(await read_config(checkpoint, signal));
@@ -42,8 +43,14 @@ export async function with_model<T>(options: CommonOptions, use: (session: Sessi
     return await use({ model, adapter: name, progress, signal });
   } finally {
     progress.stop();
+    if (!signal.aborted) await settled(device);
     device?.destroy();
     close_gpu();
     await source.close();
   }
+}
+
+/** Waits, but not for long, until the device does nothing: a driver that computes while its process ends may crash. */
+async function settled(device: Device | undefined): Promise<void> {
+  await Promise.race([device?.gpu.queue.onSubmittedWorkDone().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 2000))]);
 }

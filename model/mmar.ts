@@ -11,7 +11,8 @@ import type { Picture, Source } from '../platform/platform.ts';
 import { permutation } from '../shaders/random.ts';
 import { type Config, parse_config } from './config.ts';
 import { Drawing, type DrawingInput, type DrawingSettings, type DrawingStep } from './drawing.ts';
-import { Parts } from './parts.ts';
+import { type Parts, plan_parts } from './parts.ts';
+import { check_plan, plan_memory } from './plan.ts';
 import { Reading } from './reading.ts';
 import { type Activations, type LoadProgress, Weights } from './weights.ts';
 
@@ -20,6 +21,8 @@ export interface LoadOptions {
   device: Device;
   /** `bf16` (the default) or `f32`: how activations are kept between operations. */
   precision?: Activations;
+  /** Bytes that the device can hold, where that is known (a software adapter: the machine's free memory); checked before anything is loaded. */
+  available?: number;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }
@@ -71,9 +74,10 @@ const defaults: DrawingSettings = { iterations: 64, steps: 100, cfg: 3, cfg_sche
  * Throws `checkpoint` where a file, a setting or a tensor is missing or wrong, `file` where one cannot be read, `adapter`
  * and `device` where the device cannot hold it, `cancelled` where the signal was aborted; then nothing stays on the device.
  */
-export async function loadMMAR(from: Source | Checkpoint, { device, precision = 'bf16', onProgress, signal }: LoadOptions): Promise<MMAR> {
+export async function loadMMAR(from: Source | Checkpoint, { device, precision = 'bf16', available, onProgress, signal }: LoadOptions): Promise<MMAR> {
   const checkpoint = 'tensors' in from ? from : await open_checkpoint(from, signal);
   const config = await read_config(checkpoint, signal);
+  check_plan(await plan_memory(checkpoint, config, { device, precision }), checkpoint.source.name, available);
   const parts = plan_parts(checkpoint, config, precision, device.max_binding);
   try {
     await parts.weights.load(device, checkpoint, onProgress, signal);
@@ -89,13 +93,6 @@ export async function read_config(checkpoint: Checkpoint, signal?: AbortSignal):
   const json = await checkpoint.json('config.json', signal);
   if (json === undefined) throw new MMARError('checkpoint', `${checkpoint.source.name} has no config.json; give the folder of an MMAR checkpoint`);
   return parse_config(json, checkpoint.source.name);
-}
-
-/** The parts of a model and the plan of their weights; nothing is loaded. */
-export function plan_parts(checkpoint: Checkpoint, config: Config, precision: Activations, max_binding = Infinity): Parts {
-  // A model run in f32 keeps wider weights as they are: f32 must not lose anything.
-  const wide = precision === 'f32' && [...checkpoint.tensors.values()].some(({ entry }) => entry.dtype === 'F32' || entry.dtype === 'F16');
-  return new Parts(new Weights(wide ? 'f32' : 'bf16', precision, max_binding), config);
 }
 
 /** A loaded model. It does one thing at a time: a second call waits for none, it is a `usage` error. */

@@ -1,10 +1,11 @@
 import type { Device } from '../engine/device.ts';
+import type { Checkpoint } from '../loaders/checkpoint.ts';
 import type { Config } from './config.ts';
 import { DiffusionMLP } from './diffusion_mlp.ts';
 import { EmbeddingViT } from './embedding_vit.ts';
 import { ImageTokenizer } from './image_tokenizer.ts';
 import { Qwen2 } from './qwen2.ts';
-import type { Activations, Weights } from './weights.ts';
+import { type Activations, Weights } from './weights.ts';
 
 /** The parts of an MMAR, which declare their weights when they are made. */
 export class Parts {
@@ -27,4 +28,15 @@ export class Parts {
     this.llm.prepare(device);
     this.diffusion.prepare(device);
   }
+}
+
+/** The parts of a model and the plan of their weights; nothing is loaded. */
+export function plan_parts(checkpoint: Checkpoint, config: Config, precision: Activations, max_binding = Infinity): Parts {
+  return new Parts(new Weights(weight_type(checkpoint, precision), precision, max_binding), config);
+}
+
+/** A model run in f32 keeps wider weights as they are: f32 must not lose anything. */
+export function weight_type(checkpoint: Checkpoint, precision: Activations): Activations {
+  const wide = precision === 'f32' && [...checkpoint.tensors.values()].some(({ entry }) => entry.dtype === 'F32' || entry.dtype === 'F16');
+  return wide ? 'f32' : 'bf16';
 }

@@ -37,8 +37,8 @@ interface HeadLayout {
 }
 
 const chunk_bytes = 8 << 20; // of one read: bounds the host's memory
-const in_flight_bytes = 64 << 20; // uploaded before the device is waited for
-const reads_ahead = 3;
+const read_ahead_bytes = 32 << 20; // that are being read at once
+const in_flight_bytes = 32 << 20; // uploaded before the device is waited for
 
 /**
  * The weights of a model: first every part declares what it needs (`linear`, `conv`, …), which gives tensors without
@@ -151,64 +151,57 @@ export class Weights {
     return { missing, wrong, unexpected: [...checkpoint.tensors.keys()].filter((name) => !this.required.has(name)) };
   }
 
-  /** Streams every tensor to the device. The host holds a few chunks at a time, whatever the model's size. */
+  /** Gives every tensor its memory. */
+  allocate(device: Device): void {
+    for (const { tensor } of this.plan) for (const piece of tensor.pieces) piece.buffer ??= device.memory.create(Math.max(1, piece.rows) * tensor.row_bytes, tensor.name);
+  }
+
+  /**
+   * Streams every tensor to the device: the next chunks are read while one is uploaded, and the host holds a few at a
+   * time, whatever the model's size.
+   *
+   * Throws `checkpoint` where a tensor is missing or wrong, `adapter` where the device has no memory for all; who catches
+   * it calls `release`.
+   */
   async load(device: Device, checkpoint: Checkpoint, onProgress?: (progress: LoadProgress) => void, signal?: AbortSignal): Promise<void> {
     const { missing, wrong } = this.compare(checkpoint);
     const more = (list: string[]) => (list.length > 1 ? ` (and ${list.length - 1} more)` : '');
     if (missing.length) throw new MMARError('checkpoint', `${checkpoint.source.name}: tensor ${missing[0]} is missing${more(missing)}; check config.json, or run mmar inspect`);
     if (wrong.length) throw new MMARError('checkpoint', `${checkpoint.source.name}: ${wrong[0]}${more(wrong)}; check config.json, or run mmar inspect`);
 
-    const chunks = this.plan.flatMap(({ tensor, blocks }) => row_chunks(tensor).map(([from, to]) => ({ tensor, blocks, from, to })));
-    const place = ({ blocks }: { blocks: Block[] }) => checkpoint.place(blocks[0].name);
-    // In the order of the files: what reads ahead or caches can do so.
-    chunks.sort((x, y) => compare_text(place(x).file, place(y).file) || place(x).entry.offset - place(y).entry.offset || x.from - y.from);
-    for (const { tensor } of this.plan) for (const piece of tensor.pieces) piece.buffer ??= device.memory.create(Math.max(1, piece.rows) * tensor.row_bytes, tensor.name);
+    device.gpu.pushErrorScope('out-of-memory');
+    this.allocate(device);
+    const failure = await device.gpu.popErrorScope();
+    if (failure) throw new MMARError('adapter', `${checkpoint.source.name}: ${no_memory(this.bytes, this.type)} (${failure.message.split('\n')[0]})`);
     device.check();
 
-    const total = this.bytes;
-    let loaded = 0, uploaded = 0;
-    const reading: Promise<Uint8Array<ArrayBuffer>>[] = [];
-    for (let i = 0; i < chunks.length; i++) {
-      for (let ahead = reading.length + i; ahead < Math.min(chunks.length, i + 1 + reads_ahead); ahead++) {
-        const chunk = chunks[ahead], rows = this.assemble(checkpoint, chunk.tensor, chunk.blocks, chunk.from, chunk.to, signal);
+    const chunks = this.plan.flatMap(({ tensor, blocks }) => row_chunks(tensor).map(([from, to]): Chunk => ({ tensor, blocks, from, to })));
+    const place = ({ blocks }: Chunk) => checkpoint.place(blocks[0].name);
+    // In the order of the files: what reads ahead or caches can do so.
+    chunks.sort((x, y) => compare_text(place(x).file, place(y).file) || place(x).entry.offset - place(y).entry.offset || x.from - y.from);
+
+    const total = this.bytes, reading: Promise<Uint8Array<ArrayBuffer>>[] = [];
+    let loaded = 0, uploaded = 0, ahead = 0, ahead_bytes = 0;
+    for (const { tensor, from } of chunks) {
+      while (ahead < chunks.length && (!reading.length || ahead_bytes + size(chunks[ahead]) <= read_ahead_bytes)) {
+        const rows = assemble(checkpoint, chunks[ahead], signal);
         rows.catch(() => {}); // it is thrown where it is awaited
         reading.push(rows);
+        ahead_bytes += size(chunks[ahead++]);
       }
       const rows = await reading.shift()!;
       check_cancelled(signal);
-      device.write(chunks[i].tensor, rows, chunks[i].from);
+      device.write(tensor, rows, from);
+      ahead_bytes -= rows.byteLength;
       loaded += rows.byteLength;
       uploaded += rows.byteLength;
       if (uploaded >= in_flight_bytes) {
-        await device.idle(signal);
+        await device.pace(signal); // waits for what was uploaded before the last of these
         uploaded = 0;
       }
       onProgress?.({ loaded, total });
     }
     await device.idle(signal);
-  }
-
-  /** Rows `from` to `to` of a device tensor, from all the blocks that lie in them. */
-  private async assemble(checkpoint: Checkpoint, tensor: Tensor, blocks: Block[], from: number, to: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    const out = new Uint8Array((to - from) * tensor.row_bytes), bf16 = tensor.type === 'bf16';
-    const target = bf16 ? new Uint16Array(out.buffer) : new Float32Array(out.buffer);
-    for (const block of blocks) {
-      const first = lower_bound(block, from), end = lower_bound(block, to);
-      if (first >= end) continue;
-      const { dtype } = checkpoint.place(block.name).entry, row_bytes = block.cols * DTYPE_BYTES[dtype];
-      const bytes = new Uint8Array((end - first) * row_bytes);
-      await checkpoint.read(block.name, first * row_bytes, bytes, signal);
-      let values: Uint16Array | Float32Array;
-      if (bf16) to_bf16(dtype, bytes, (values = new Uint16Array((end - first) * block.cols)));
-      else values = to_f32({ name: block.name, dtype }, bytes);
-      for (let r = first; r < end; r++) {
-        const source = values.subarray((r - first) * block.cols, (r - first + 1) * block.cols);
-        const at = (block.to_row(r) - from) * tensor.pitch;
-        if (typeof block.to_col === 'number') target.set(source, at + block.to_col);
-        else for (let c = 0; c < source.length; c++) target[at + block.to_col[c]] = source[c];
-      }
-    }
-    return out;
   }
 
   /** Gives the device memory back. */
@@ -218,6 +211,49 @@ export class Weights {
 }
 
 const compare_text = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Rows of a device tensor that are read and uploaded at once. */
+interface Chunk {
+  tensor: Tensor;
+  blocks: Block[];
+  from: number;
+  to: number;
+}
+
+const size = ({ tensor, from, to }: Chunk): number => (to - from) * tensor.row_bytes;
+
+const no_memory = (bytes: number, type: ElementType): string =>
+  `the adapter has no memory for ${(bytes / 1e9).toFixed(2)} GB of weights; choose ${type === 'f32' ? '--precision bf16, ' : ''}a smaller model, fewer layers (--set llm.num_hidden_layers=N) or another adapter`;
+
+/** The rows of a chunk, from all the blocks that lie in them. */
+async function assemble(checkpoint: Checkpoint, { tensor, blocks, from, to }: Chunk, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  const out = new Uint8Array((to - from) * tensor.row_bytes), bf16 = tensor.type === 'bf16';
+  const target = bf16 ? new Uint16Array(out.buffer) : new Float32Array(out.buffer);
+  for (const block of blocks) {
+    const first = lower_bound(block, from), end = lower_bound(block, to);
+    if (first >= end) continue;
+    const { dtype } = checkpoint.place(block.name).entry, row_bytes = block.cols * DTYPE_BYTES[dtype], as_it_is = dtype === (bf16 ? 'BF16' : 'F32');
+    const at = (r: number): number => (block.to_row(r) - from) * tensor.pitch;
+    if (as_it_is && block.cols === tensor.pitch && block.to_col === 0 && at(end - 1) - at(first) === (end - 1 - first) * tensor.pitch) {
+      const start = at(first) * target.BYTES_PER_ELEMENT; // whole rows in their order: into their place
+      await checkpoint.read(block.name, first * row_bytes, out.subarray(start, start + (end - first) * row_bytes), signal);
+      continue;
+    }
+    const bytes = new Uint8Array((end - first) * row_bytes), count = (end - first) * block.cols;
+    await checkpoint.read(block.name, first * row_bytes, bytes, signal);
+    let values: Uint16Array | Float32Array;
+    if (!bf16) values = as_it_is ? new Float32Array(bytes.buffer) : to_f32({ name: block.name, dtype }, bytes);
+    else if (as_it_is) values = new Uint16Array(bytes.buffer);
+    else to_bf16(dtype, bytes, (values = new Uint16Array(count)));
+    const { to_col, cols } = block;
+    for (let r = first, i = 0; r < end; r++, i += cols) {
+      const row = at(r);
+      if (typeof to_col === 'number') target.set(values.subarray(i, i + cols), row + to_col);
+      else for (let c = 0; c < cols; c++) target[row + to_col[c]] = values[i + c];
+    }
+  }
+  return out;
+}
 
 /** The first row of a block that lies at or behind row `row` of the device tensor. */
 function lower_bound({ rows, to_row }: Block, row: number): number {

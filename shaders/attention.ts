@@ -59,7 +59,7 @@ function dispatch(p: Recorder, name: string, { heads, kv_heads, head_dim }: Head
     read: [o.q, o.k, o.v, o.position], write: [y],
     uniforms: [
       count, o.branch, heads / kv_heads, Number(o.causal), o.q.pitch / 4, o.first.q, o.pitch / 4, o.first.k, o.first.v, o.capacity,
-      y.pitch / 4, Number(o.cached), f32_bits(1 / Math.sqrt(head_dim)),
+      y.pitch / 4, Number(o.cached), d, f32_bits(1 / Math.sqrt(head_dim)),
     ],
     workgroups: [by_row ? count : Math.ceil(count / lanes), heads, branches],
   });

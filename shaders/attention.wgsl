@@ -22,6 +22,7 @@ struct Shape {
   capacity: u32, // rows of k and v from one branch to the next
   y_pitch: u32,
   cached: u32, // whether keys before these queries are kept
+  quads: u32, // of a head
   scale: f32,
 }
 @group(0) @binding(5) var<uniform> shape: Shape;

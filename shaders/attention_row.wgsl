@@ -21,6 +21,7 @@ struct Shape {
   capacity: u32, // rows of k and v from one branch to the next
   y_pitch: u32,
   cached: u32, // whether keys before these queries are kept
+  quads: u32, // of a head
   scale: f32,
 }
 @group(0) @binding(5) var<uniform> shape: Shape;
@@ -49,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var j = 0u; j < seen; j += 32u) {
     let row = (kv + min(j + lane, seen - 1u)) * shape.k_pitch + kv_head + shape.k_first;
     var s = 0.0;
-    for (var d = 0u; d < ${d}u; d++) {
+    for (var d = 0u; d < shape.quads; d++) { // ${d}, but unrolled it compiles for many seconds on some
       let a = query[d];
       let b = from_${x}(k[row + d]);
       s += a.x * b.x;

@@ -21,5 +21,8 @@ export function grid(p: Recorder, count: number, size: number): [number, number]
   return [x, Math.ceil(groups / x)];
 }
 
-/** Invocations that add up a row: a fixed number, since the order of a sum decides its last bits. */
-export const reduce_lanes = 32;
+/**
+ * Invocations that add up a row: as many as a CPU's vector, where barriers are dear, or a few of a GPU's. All software
+ * adapters use the same number, since the order of a sum decides its last bits.
+ */
+export const reduce_lanes = (p: Recorder): number => (p.device.software ? 8 : 64);

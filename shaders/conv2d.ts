@@ -30,13 +30,13 @@ export function conv2d(p: Recorder, { x, height, width }: Map2D, { weight, bias 
   const out_height = stride === 2 ? Math.floor(height / 2) : height * upsample, out_width = stride === 2 ? Math.floor(width / 2) : width * upsample;
   const y = p.tensor(weight.name, residual?.type ?? options.type ?? x.type, [out_height * out_width, weight.rows]);
   check_shape(!residual || (residual.rows === y.rows && residual.cols === y.cols), 'conv2d', `a residual [${y.rows}, ${y.cols}]`, residual ?? y);
-  const tile_m = Math.min(8, out_width), tiles = Math.ceil(out_width / tile_m), read = [x, weight, bias];
+  const tile_m = Math.min(8, out_width), tiles = Math.ceil(out_width / tile_m), read = [x, weight, bias], lanes = p.device.software ? 8 : 32;
   if (residual) read.push(residual);
   p.dispatch({
     name: weight.name, source: conv2d_wgsl, read, write: [y],
-    constants: { x: x.type, w: weight.type, y: y.type, tile_m, stride, upsample, pad: stride === 2 ? 0 : 1, residual: residual ? 3 : 0, out: read.length, uniforms: read.length + 1 },
+    constants: { x: x.type, w: weight.type, y: y.type, lanes, tile_m, stride, upsample, pad: stride === 2 ? 0 : 1, residual: residual ? 3 : 0, out: read.length, uniforms: read.length + 1 },
     uniforms: [height, width, out_height, out_width, in_quads, weight.rows, quads(weight.rows), tiles, 9],
-    workgroups: [Math.ceil(y.pitch / 32), out_height * tiles],
+    workgroups: [Math.ceil(y.pitch / 4 / lanes), out_height * tiles],
   });
   return { x: y, height: out_height, width: out_width };
 }

@@ -12,9 +12,9 @@
 struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32, taps: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let quad = group.x * 8u + lane;
+  let quad = group.x * ${lanes}u + lane;
   if (quad >= shape.y_quads) {
     return;
   }

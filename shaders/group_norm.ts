@@ -14,7 +14,7 @@ export function group_norm(p: Recorder, x: Tensor, { weight, bias }: Affine, gro
   check_shape(weight.cols === x.cols && x.cols % groups === 0, 'group_norm', `channels a multiple of ${groups} groups`, x, weight);
   const stats = p.tensor('group_norm stats', 'f32', [groups, 4]), y = p.tensor('group_norm', x.type, x.shape), group_size = x.cols / groups;
   p.dispatch({
-    name: 'group_norm_stats', source: group_norm_stats_wgsl, constants: { lanes: reduce_lanes, x: x.type }, read: [x], write: [stats],
+    name: 'group_norm_stats', source: group_norm_stats_wgsl, constants: { lanes: reduce_lanes(p), x: x.type }, read: [x], write: [stats],
     uniforms: [x.rows, x.pitch / 4, group_size, f32_bits(eps)], workgroups: [groups],
   });
   p.dispatch({

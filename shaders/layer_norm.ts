@@ -34,7 +34,7 @@ export function layer_norm(p: Recorder, x: Tensor, affine: Affine | undefined, e
   const pitch = (modulation?.tensor.pitch ?? 0) / 4, first = (modulation?.first_row ?? 0) * pitch;
   p.dispatch({
     name: 'layer_norm', source: layer_norm_wgsl, read, write: [y],
-    constants: { lanes: reduce_lanes, x: x.type, w: affine?.weight.type ?? x.type, ...bindings, out: read.length, uniforms: read.length + 1 },
+    constants: { lanes: reduce_lanes(p), x: x.type, w: affine?.weight.type ?? x.type, ...bindings, out: read.length, uniforms: read.length + 1 },
     uniforms: [x.rows, x.pitch / 4, x.cols, f32_bits(eps), pitch, first + (modulation?.shift ?? 0) / 4, first + (modulation?.scale ?? 0) / 4],
     workgroups: grid(p, x.rows, 1),
   });

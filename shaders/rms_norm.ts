@@ -13,7 +13,7 @@ export function rms_norm(p: Recorder, x: Tensor, weight: Tensor, eps: number, in
   check_shape(weight.cols === x.cols, 'rms_norm', 'a weight as wide as x', x, weight);
   const y = into ?? p.tensor('rms_norm', x.type, x.shape);
   p.dispatch({
-    name: 'rms_norm', source: rms_norm_wgsl, constants: { lanes: reduce_lanes, x: x.type, w: weight.type }, read: [x, weight], write: [y],
+    name: 'rms_norm', source: rms_norm_wgsl, constants: { lanes: reduce_lanes(p), x: x.type, w: weight.type }, read: [x, weight], write: [y],
     uniforms: [x.rows, x.pitch / 4, f32_bits(x.cols), f32_bits(eps)], workgroups: grid(p, x.rows, 1),
   });
   return y;

@@ -1,11 +1,10 @@
-import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { DrawingSettings } from '../../model/drawing.ts';
 import type { MMAR } from '../../model/mmar.ts';
 import type { Picture } from '../../platform/platform.ts';
 import { usage } from '../errors.ts';
-import { check_output, write_picture } from '../files.ts';
+import { check_output, is_folder, write_picture } from '../files.ts';
 import { type CommonOptions, count, one_of, option, real, some_text, with_common } from '../options.ts';
 import { megabytes, seconds_since, table } from '../progress.ts';
 import { type Session, with_model } from '../session.ts';
@@ -44,7 +43,7 @@ export function add_generate(program: Command): void {
 
 async function generate(prompt: string, options: Options): Promise<void> {
   const { seed, count, json } = options;
-  if (!Number.isSafeInteger(seed + count - 1)) throw usage(`--seed ${seed} with -n ${count} passes 2^53 - 1; give a smaller seed`);
+  if (seed > Number.MAX_SAFE_INTEGER - (count - 1)) throw usage(`--seed ${seed} with -n ${count} passes 2^53 - 1; give a smaller seed`);
   const files = Array.from({ length: count }, (_, i) => file_name(options.output, prompt, seed + i, i + 1, count));
   for (const file of files) check_output(file, '.png');
 
@@ -91,7 +90,7 @@ function summary(model: MMAR, adapter: string, profile: Record<string, number>):
 function file_name(pattern: string | undefined, prompt: string, seed: number, n: number, count: number): string {
   const plain = `mmar-{prompt}-{seed}.png`;
   let name = pattern ?? plain;
-  if (fs.statSync(name, { throwIfNoEntry: false })?.isDirectory() || /[/\\]$/.test(name)) name = path.join(name, plain);
+  if (is_folder(name) || /[/\\]$/.test(name)) name = path.join(name, plain);
   if (count > 1 && !/\{(seed|n)\}/.test(name)) {
     const { dir, name: stem, ext } = path.parse(name);
     name = path.join(dir, `${stem}-{seed}${ext}`);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Checkpoint, open_checkpoint } from '../../loaders/checkpoint.ts';
-import { plan_parts, read_config } from '../../model/mmar.ts';
+import { read_config } from '../../model/mmar.ts';
+import { plan_parts } from '../../model/parts.ts';
 import { MMARError } from '../../platform/error.ts';
 import { node_platform } from '../../platform/node.ts';
 import { carried_checkpoint, option, some_text } from '../options.ts';

@@ -14,24 +14,32 @@ export const golden = [process.env.MMAR_GOLDEN ?? path.join(root, '../shared/gol
 
 export interface Run {
   code: number | null;
+  /** The signal that ended it. */
+  killed_by: string | null;
   stdout: string;
   stderr: string;
-  /** Milliseconds from `stop_after` to the end. */
+  /** Milliseconds from the SIGINT to the end. */
   stopping: number;
 }
 
 export const new_folder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-test-'));
 
-/** Runs `mmar` with these words; `stop_after`: milliseconds after which it gets a SIGINT. */
-export function mmar(words: string[], { cwd = os.tmpdir(), stop_after = 0 } = {}): Promise<Run> {
+/** Runs `mmar` with these words; it gets a SIGINT `stop_after` milliseconds, or once its output has `stop_at`. */
+export function mmar(words: string[], { cwd = os.tmpdir(), stop_after = 0, stop_at = '' } = {}): Promise<Run> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [path.join(root, 'cli/mmar.mjs'), ...words], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '', stderr = '', stopped = 0, stopping = 0;
-    child.stdout.on('data', (data) => (stdout += data));
-    child.stderr.on('data', (data) => (stderr += data));
-    if (stop_after) setTimeout(() => ((stopped = performance.now()), child.kill('SIGINT')), stop_after);
+    const stop = () => {
+      if (stopped) return;
+      stopped = performance.now();
+      child.kill('SIGINT');
+    };
+    const look = () => void (stop_at && (stdout + stderr).includes(stop_at) && stop());
+    child.stdout.on('data', (data) => ((stdout += data), look()));
+    child.stderr.on('data', (data) => ((stderr += data), look()));
+    if (stop_after) setTimeout(stop, stop_after);
     child.on('exit', () => (stopping = performance.now() - stopped));
-    child.on('close', (code) => resolve({ code, stdout, stderr, stopping }));
+    child.on('close', (code, killed_by) => resolve({ code, killed_by, stdout, stderr, stopping }));
   });
 }
 

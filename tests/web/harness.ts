@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import type http from 'node:http';
 import path from 'node:path';
-import type { Page } from 'puppeteer-core';
+import type { ElementHandle, Page } from 'puppeteer-core';
 import { suite } from 'uvu';
 import { type BrowserName, adapter_of, launch } from './browsers.ts';
 
@@ -87,7 +87,11 @@ export class TestPage {
   text = (id: string): Promise<string> => this.page.evaluate((id) => document.getElementById(id)!.textContent!.trim(), id);
 
   /** The control that a person would call so. */
-  control = async (name: string, role: string) => (await this.page.$(`::-p-aria([name="${name}"][role="${role}"])`)) ?? (await Promise.reject(new Error(`no ${role} is called ${name}`)));
+  async control(name: string, role: string): Promise<ElementHandle> {
+    const found = await this.page.$(`::-p-aria([name="${name}"][role="${role}"])`);
+    if (!found) throw new Error(`no ${role} is called ${name}`);
+    return found;
+  }
 
   async press(name: string, role = 'button'): Promise<void> {
     const control = await this.control(name, role);
