@@ -5,6 +5,7 @@ import { add_decode } from './commands/decode.ts';
 import { add_describe } from './commands/describe.ts';
 import { add_encode } from './commands/encode.ts';
 import { add_generate } from './commands/generate.ts';
+import { add_init } from './commands/init.ts';
 import { add_inspect } from './commands/inspect.ts';
 import { add_trace } from './commands/trace.ts';
 import { version } from '../package.json';
@@ -25,7 +26,7 @@ Examples:
   mmar adapters                            what it can run on
   mmar generate --help                     all options of a command, with examples`);
 
-for (const add of [add_generate, add_describe, add_encode, add_decode, add_trace, add_inspect, add_adapters]) add(program);
+for (const add of [add_generate, add_describe, add_encode, add_decode, add_trace, add_inspect, add_init, add_adapters]) add(program);
 
 function help_of(name: string | undefined): string {
   return program.commands.some((command) => command.name() === name) ? `mmar ${name} --help` : 'mmar --help';

@@ -14,7 +14,7 @@ import { Drawing, type DrawingInput, type DrawingSettings, type DrawingStep } fr
 import { type Parts, plan_parts } from './parts.ts';
 import { check_plan, plan_memory } from './plan.ts';
 import { Reading } from './reading.ts';
-import { type Activations, type LoadProgress, Weights } from './weights.ts';
+import type { Activations, LoadProgress } from './weights.ts';
 
 export interface LoadOptions {
   /** The device to run on. */

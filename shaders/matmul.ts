@@ -105,11 +105,11 @@ interface Kernel {
 const even_tile = (rows: number, most: number): number => Math.ceil(rows / Math.ceil(rows / most));
 
 const kernels: Record<MatmulVariant, (device: Device, x: Tensor, out_features: number) => Kernel> = {
-  direct(device, x, out_features) {
-    const tile_m = even_tile(Math.max(1, x.rows), 8), words = x.type === 'bf16' ? 2 : 4;
+  direct({ subgroup_size: subgroup }, x, out_features) {
+    // Wide vectors that share x gain from reading w less often; narrow ones run out of registers.
+    const tile_m = even_tile(Math.max(1, x.rows), subgroup >= 8 ? 14 : 8), words = x.type === 'bf16' ? 2 : 4;
     // Long workgroups have less overhead, but there must be enough of them for all cores.
     const threads = quads(out_features) * Math.ceil(x.rows / tile_m) >= 64 * 16 ? 64 : 8, base = { source: matmul_wgsl, lanes: threads, threads, tile_m, words };
-    const subgroup = device.subgroup_size;
     if (!subgroup || subgroup > threads) return { ...base, subgroup: 0, loads: 0 };
     return { ...base, subgroup, loads: Math.ceil((tile_m * words) / subgroup), x_element: 'u32' };
   },
