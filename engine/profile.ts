@@ -33,9 +33,9 @@ export class Profile {
     this.waiting.push({ parts, staging });
   }
 
+  /** Called when it was sent. */
   submitted(): void {
-    if (this.timestamps) this.parts = [];
-    else this.clock = Math.max(this.clock, performance.now() - 0);
+    if (this.timestamps) this.parts = []; // else `collect` shares the time since the last one among them
   }
 
   /** Adds up what has been measured so far. */

@@ -1,0 +1,103 @@
+// What goes wrong on a device becomes one typed error that names the operation.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Program } from '../../engine/program.ts';
+import { pack_rows, unpack_rows } from '../../engine/tensor.ts';
+import { MMARError } from '../../platform/error.ts';
+import { scale } from '../../shaders/scale.ts';
+import { device, numbers, small_device, tensor } from '../gpu.ts';
+
+async function failure(work: () => unknown): Promise<MMARError> {
+  try {
+    await work();
+  } catch (error) {
+    assert.instance(error, MMARError);
+    assert.not.match((error as Error).message, /\n/);
+    return error as MMARError;
+  }
+  throw new Error('nothing was thrown');
+}
+
+test('bf16 and f32 rows survive packing, and padding is zero', () => {
+  for (const type of ['bf16', 'f32'] as const) {
+    const values = numbers(15, 'bf16'), packed = pack_rows(type, 5, values);
+    assert.is(packed.byteLength, 3 * 8 * (type === 'bf16' ? 2 : 4));
+    assert.equal([...unpack_rows(type, 3, 5, packed.buffer)], [...values]);
+    assert.equal([...unpack_rows(type, 3, 8, packed.buffer)].filter((_, i) => i % 8 > 4), Array(9).fill(0));
+  }
+});
+
+test('a tensor over the binding limit lies in pieces and reads back whole', async () => {
+  const small = await small_device(1024), values = numbers(100 * 7);
+  const t = small.tensor('wide', 'f32', [100, 7]);
+  assert.ok(t.pieces.length > 3 && t.pieces.every(({ rows }) => rows * t.row_bytes <= 1024));
+  small.write(t, pack_rows('f32', 7, values));
+  assert.equal([...(await small.read(t))], [...values]);
+  assert.match((await failure(() => t.buffer)).message, /wide \[100,7\] lies in \d+ pieces/);
+  assert.match((await failure(() => small.tensor('row', 'f32', [2, 1000]))).message, /row: a row takes 4000 bytes, the adapter binds 1024/);
+  small.destroy();
+});
+
+test('a shader that does not compile is an error that names it and the line', async () => {
+  const broken = () => 'fn main( {\n';
+  const error = await failure(() => device.record('broken', (p) => p.dispatch({ name: 'broken kernel', source: broken, constants: { tile: 3 }, read: [], write: [tensor('f32', [4], [1, 2, 3, 4])], uniforms: [], workgroups: [1] })));
+  assert.is(error.code, 'device');
+  assert.match(error.message, /shader broken kernel \{"tile":3\} does not compile: line 1/);
+  device.check();
+});
+
+test('too many workgroups are refused with the number', async () => {
+  const most = device.limits.maxComputeWorkgroupsPerDimension;
+  const error = await failure(() => device.record('huge', (p) => p.dispatch({ name: 'huge kernel', source: () => '', constants: {}, read: [], write: [], uniforms: [], workgroups: [most + 1] })));
+  assert.match(error.message, new RegExp(`huge kernel: ${most + 1} workgroups, the adapter takes ${most}`));
+});
+
+test('a lost device and a closed one are errors from then on', async () => {
+  const lost = await small_device(Infinity);
+  lost.gpu.destroy(); // as the system may do at any time
+  await lost.gpu.lost;
+  const error = await failure(() => lost.idle());
+  assert.is(error.code, 'device');
+  assert.match(error.message, /lost .*load the model again/);
+  assert.match((await failure(() => lost.tensor('t', 'f32', [1]))).message, /lost/);
+
+  const closed = await small_device(Infinity);
+  closed.destroy();
+  assert.match((await failure(() => closed.idle())).message, /closed/);
+});
+
+test('a validation error names what was used wrongly', async () => {
+  const other = await small_device(Infinity);
+  const t = other.tensor('thing', 'f32', [4]);
+  other.gpu.queue.writeBuffer(t.buffer, 12, new Uint8Array(16));
+  const error = await failure(() => other.idle());
+  assert.is(error.code, 'device');
+  assert.match(error.message, /thing/);
+  other.destroy();
+});
+
+test('an aborted signal stops a wait', async () => {
+  const error = await failure(() => device.idle(AbortSignal.abort()));
+  assert.is(error.code, 'cancelled');
+});
+
+test('a program replays without new memory, and its scratch serves the next program', async () => {
+  const x = tensor('f32', [64, 64], numbers(4096)), y = device.tensor('y', 'f32', [64, 64]);
+  const chain = (factor: number): Promise<Program> => device.record('chain', (p) => {
+    let h = x;
+    for (let i = 0; i < 10; i++) h = scale(p, h, factor);
+    p.dispatch({ ...p.dispatches[0], read: [h], write: [y] });
+  });
+  const first = await chain(2), { held } = device.memory, pipelines = device.pipelines.count;
+  for (let i = 0; i < 50; i++) device.run(first);
+  await device.idle();
+  assert.is(device.memory.held, held);
+  const second = await chain(0.5);
+  assert.ok(device.memory.held - held <= 16 * 256, `${device.memory.held - held} bytes more: its parameters alone`);
+  assert.is(device.pipelines.count, pipelines);
+  device.run(second);
+  const want = numbers(4096).map((v) => v * 2 ** -10 * 0.5);
+  assert.equal([...(await device.read(y))], [...want]);
+});
+
+test.run();
