@@ -5,6 +5,8 @@ export { type Checkpoint, open_checkpoint } from './loaders/checkpoint.ts';
 export { contact_sheet, picture_to_pixels, pixels_to_picture, psnr } from './loaders/image.ts';
 export { memory_source } from './loaders/memory_source.ts';
 export { url_source } from './loaders/url_source.ts';
+export { type Composition, compose } from './loaders/compose.ts';
+export { type ReplyOptions, TextModel, loadQwen2 } from './model/chat.ts';
 export type { Config } from './model/config.ts';
 export type { DrawingInput, DrawingSettings, DrawingStep } from './model/drawing.ts';
 export {

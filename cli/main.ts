@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { close_gpu } from '../platform/node_gpu.ts';
 import { add_adapters } from './commands/adapters.ts';
+import { add_chat } from './commands/chat.ts';
 import { add_decode } from './commands/decode.ts';
 import { add_describe } from './commands/describe.ts';
 import { add_encode } from './commands/encode.ts';
@@ -26,7 +27,7 @@ Examples:
   mmar adapters                            what it can run on
   mmar generate --help                     all options of a command, with examples`);
 
-for (const add of [add_generate, add_describe, add_encode, add_decode, add_trace, add_inspect, add_init, add_adapters]) add(program);
+for (const add of [add_generate, add_describe, add_encode, add_decode, add_trace, add_chat, add_inspect, add_init, add_adapters]) add(program);
 
 function help_of(name: string | undefined): string {
   return program.commands.some((command) => command.name() === name) ? `mmar ${name} --help` : 'mmar --help';

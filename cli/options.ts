@@ -4,19 +4,18 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import type { Activations } from '../model/weights.ts';
+import { type CheckpointOptions, with_checkpoint } from './checkpoint.ts';
 import { usage } from './errors.ts';
 
 /** What `with_common` adds. */
-export interface CommonOptions {
-  model: string;
+export interface CommonOptions extends CheckpointOptions {
   adapter?: string;
   precision: Activations;
   json?: boolean;
 }
 
 export function with_common(command: Command): Command {
-  return command
-    .addOption(option('--model <place>', 'checkpoint: a folder or a URL', some_text).default(carried_checkpoint(), 'checkpoints/emoji of this package'))
+  return with_checkpoint(command)
     .addOption(option('--adapter <name>', 'hardware, swiftshader, lavapipe, or a part of a name that mmar adapters lists', some_text))
     .addOption(option('--precision <type>', 'activations: bf16 or f32', one_of('bf16', 'f32')).default('bf16'))
     .option('--json', 'print one JSON object');

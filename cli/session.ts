@@ -1,9 +1,11 @@
 import { Device } from '../engine/device.ts';
-import { open_checkpoint } from '../loaders/checkpoint.ts';
+import type { Checkpoint } from '../loaders/checkpoint.ts';
 import type { Config } from '../model/config.ts';
 import { type MMAR, loadMMAR, read_config } from '../model/mmar.ts';
-import { node_platform } from '../platform/node.ts';
+import type { LoadProgress } from '../model/weights.ts';
+import { available_memory } from '../platform/memory.ts';
 import { close_gpu, node_adapter } from '../platform/node_gpu.ts';
+import { open_composed } from './checkpoint.ts';
 import { say } from './errors.ts';
 import type { CommonOptions } from './options.ts';
 import { Progress, megabytes } from './progress.ts';
@@ -23,34 +25,53 @@ export interface Session {
  * Loads the model that the options name, hands it to `use`, and lets go of all of it whatever happens.
  * @param check looks at the config before anything large is loaded
  */
-export async function with_model<T>(options: CommonOptions, use: (session: Session) => Promise<T>, check?: (config: Config) => void): Promise<T> {
-  quiet_native_warnings();
-  const signal = stop_signal, progress = new Progress(options.json);
-  const source = node_platform.source(options.model);
-  let device: Device | undefined;
-  cleanups.add(() => progress.stop());
-  try {
-    const checkpoint = await open_checkpoint(source, signal);
-    check?.(await read_config(checkpoint, signal));
-    const { adapter, name } = await node_adapter(options.adapter);
-    device = await Device.open(adapter);
-    const model = await loadMMAR(checkpoint, { device, precision: options.precision, signal, onProgress: ({ loaded, total }) => {
-      if (!progress.shown) progress.start('loading', total, megabytes);
-      progress.update(loaded);
-    } });
-    progress.stop();
-    if (device.software && !options.json) say(`${name} is a software adapter: the CPU does the GPU's work`);
-    return await use({ model, adapter: name, progress, signal });
-  } finally {
-    progress.stop();
-    if (!signal.aborted) await settled(device);
-    device?.destroy();
-    close_gpu();
-    await source.close();
-  }
+export function with_model<T>(options: CommonOptions, use: (session: Session) => Promise<T>, check?: (config: Config) => void): Promise<T> {
+  return with_device(options, async (opened) => {
+    check?.(await read_config(opened.checkpoint, opened.signal));
+    const model = await loadMMAR(opened.checkpoint, { precision: options.precision, ...opened.loading() });
+    opened.loaded();
+    return use({ ...opened, model });
+  });
 }
 
-/** Waits, but not for long, until the device does nothing: a driver that computes while its process ends may crash. */
-async function settled(device: Device | undefined): Promise<void> {
-  await Promise.race([device?.gpu.queue.onSubmittedWorkDone().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 2000))]);
+/** A checkpoint and the device for it, with nothing loaded. */
+export interface Opened extends Omit<Session, 'model'> {
+  checkpoint: Checkpoint;
+  device: Device;
+  /** The device, what it can hold, and the bar: options for a loader. */
+  loading(): { device: Device; available?: number; signal: AbortSignal; onProgress: (progress: LoadProgress) => void };
+  /** Takes the bar away and says what the model runs on. */
+  loaded(): void;
+}
+
+/** Opens the checkpoint that the options name, or `other`, and a device; closes both whatever happens. */
+export async function with_device<T>(options: CommonOptions, use: (opened: Opened) => Promise<T>, other?: () => Promise<Checkpoint>): Promise<T> {
+  quiet_native_warnings();
+  const signal = stop_signal, progress = new Progress(options.json);
+  const clean = () => progress.stop();
+  cleanups.add(clean);
+  let device: Device | undefined, checkpoint: Checkpoint | undefined;
+  try {
+    checkpoint = await (other ? other() : open_composed(options));
+    const { adapter, name } = await node_adapter(options.adapter);
+    device = await Device.open(adapter);
+    const on = device, available = on.software ? available_memory() : undefined;
+    const onProgress = ({ loaded, total }: LoadProgress) => {
+      if (!progress.shown) progress.start('loading', total, megabytes);
+      progress.update(loaded);
+    };
+    return await use({
+      checkpoint, device, adapter: name, progress, signal, loading: () => ({ device: on, available, signal, onProgress }),
+      loaded() {
+        progress.stop();
+        if (on.software && !options.json) say(`${name} is a software adapter: the CPU does the GPU's work`);
+      },
+    });
+  } finally {
+    progress.stop();
+    device?.destroy();
+    close_gpu();
+    await checkpoint?.source.close();
+    cleanups.delete(clean);
+  }
 }

@@ -131,8 +131,8 @@ export class TextTokenizer {
     );
   }
 
-  /** A user's text may not open or close turns, nor say where the image is. */
-  private refuse_control(text: string, what: string): void {
+  /** A user's text may not open or close turns, nor say where the image is: throws `usage`. */
+  refuse_control(text: string, what: string): void {
     if (typeof text !== 'string') throw new MMARError('usage', `the ${what} is a ${typeof text}: give a string`);
     const id = this.encode(text).find((id) => this.special.has(id));
     const control = id === undefined ? undefined : this.tokenizer.id_to_token(id);

@@ -1,6 +1,7 @@
 import type { Device } from '../engine/device.ts';
 import type { Program, Recorder } from '../engine/program.ts';
-import { type Tensor, pack_rows } from '../engine/tensor.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { Workspace } from '../engine/workspace.ts';
 import { MMARError, check_cancelled } from '../platform/error.ts';
 import { advance } from '../shaders/advance.ts';
 import { gather_rows, repeat_rows } from '../shaders/gather_rows.ts';
@@ -78,20 +79,15 @@ export class Drawing {
   private readonly times: Tensor;
   private readonly tables: { coefficients: Tensor; step: Tensor; guidance: Tensor };
   private readonly seed: Tensor;
-  private readonly made: Tensor[] = [];
-  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly workspace: Workspace;
   private readonly groups = new Map<number, Promise<Group>>();
   private table_key = '';
 
   constructor(private readonly device: Device, private readonly parts: Parts, readonly branches: 1 | 2, readonly capacity: number, readonly steps: number, readonly noisy: boolean) {
     const { config, llm, diffusion, activations } = parts, L = config.image_tokens, d = config.image_tokenizer.embed_dim;
-    const make = (name: string, type: 'bf16' | 'f32' | 'u32', shape: number[]) => {
-      const tensor = device.tensor(name, type, shape);
-      this.made.push(tensor);
-      return tensor;
-    };
-    this.context = llm.context(device, branches, capacity);
-    this.made.push(this.context.position, this.context.ids, ...this.context.layers.flatMap(({ k, v }) => [k, v]));
+    this.workspace = new Workspace(device);
+    const make = this.workspace.tensor.bind(this.workspace);
+    this.context = llm.context(this.workspace, branches, capacity);
     this.tokens = make('tokens', 'f32', [L, d]);
     this.mask = make('mask', 'u32', [L]);
     this.positions = make('positions', 'u32', [L]);
@@ -195,13 +191,9 @@ export class Drawing {
   }
 
   private async record_group(m: number): Promise<Group> {
-    const { device, branches, steps, hidden, noise, times, tables } = this, { config, diffusion, activations } = this.parts, rows = branches * m;
-    const keep = (name: string, type: 'bf16' | 'f32' | 'u32', shape: number[]) => {
-      const tensor = device.tensor(name, type, shape);
-      this.made.push(tensor);
-      return tensor;
-    };
-    const chosen = keep('chosen', 'u32', [m]), x = keep('x', 'f32', [rows, config.image_tokenizer.embed_dim]), condition = keep('condition', activations, [rows, diffusion.width]);
+    const { branches, steps, hidden, noise, times, tables } = this, { config, diffusion, activations } = this.parts, rows = branches * m;
+    const make = this.workspace.tensor.bind(this.workspace);
+    const chosen = make('chosen', 'u32', [m]), x = make('x', 'f32', [rows, config.image_tokenizer.embed_dim]), condition = make('condition', activations, [rows, diffusion.width]);
     const begin = this.record(`begin ${m}`, (p) => {
       diffusion.condition(p, gather_rows(p, hidden, chosen, branches), condition);
       repeat_rows(p, noise, chosen, branches, x);
@@ -226,18 +218,15 @@ export class Drawing {
   }
 
   private program(key: string, record: (p: Recorder) => void): Promise<Program> {
-    let program = this.programs.get(key);
-    if (!program) this.programs.set(key, (program = this.device.record(key, record)));
-    return program;
+    return this.workspace.program(key, record);
   }
 
   private write(tensor: Tensor, values: ArrayLike<number>): void {
-    this.device.write(tensor, pack_rows(tensor.type, tensor.cols, values));
+    this.workspace.write(tensor, values);
   }
 
   /** Gives all memory back; the drawing cannot be used any more. */
-  async release(): Promise<void> {
-    for (const program of this.programs.values()) (await program.catch(() => undefined))?.destroy();
-    for (const tensor of this.made) this.device.release(tensor);
+  release(): Promise<void> {
+    return this.workspace.release();
   }
 }

@@ -1,5 +1,6 @@
 import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
+import type { Workspace } from '../engine/workspace.ts';
 import { type Tensor, element_bytes, pack_rows, round_up } from '../engine/tensor.ts';
 import { gqa } from '../shaders/attention.ts';
 import { embed_tokens } from '../shaders/gather_rows.ts';
@@ -69,12 +70,13 @@ export class Qwen2 {
     this.lm_head = config.tie_word_embeddings ? { weight: this.embed } : w.linear(`${prefix}lm_head`, H, vocab_size, { bias: false });
   }
 
-  /** Device state for `branches` sequences of up to `capacity` tokens. */
-  context(device: Device, branches: number, capacity: number): Context {
+  /** Device state for `branches` sequences of up to `capacity` tokens, in `workspace`. */
+  context(workspace: Pick<Workspace, 'tensor'>, branches: number, capacity: number): Context {
     const { kv_heads, head_dim } = this.heads, width = kv_heads * round_up(head_dim, 4), shape = [branches * capacity, width];
+    const cache = (name: string) => workspace.tensor(`cache.${name}`, this.activations, shape);
     return {
-      branches, capacity, position: device.tensor('position', 'u32', [branches]), ids: device.tensor('ids', 'u32', [branches, capacity]),
-      layers: this.layers.map((_, i) => ({ k: device.tensor(`cache.${i}.k`, this.activations, shape), v: device.tensor(`cache.${i}.v`, this.activations, shape) })),
+      branches, capacity, position: workspace.tensor('position', 'u32', [branches]), ids: workspace.tensor('ids', 'u32', [branches, capacity]),
+      layers: this.layers.map((_, i) => ({ k: cache(`${i}.k`), v: cache(`${i}.v`) })),
     };
   }
 

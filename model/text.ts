@@ -1,6 +1,7 @@
 import type { Device } from '../engine/device.ts';
 import type { Program, Recorder } from '../engine/program.ts';
-import { type Tensor, pack_rows } from '../engine/tensor.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { Workspace } from '../engine/workspace.ts';
 import { check_cancelled } from '../platform/error.ts';
 import { advance } from '../shaders/advance.ts';
 import { gather_rows } from '../shaders/gather_rows.ts';
@@ -22,22 +23,21 @@ const most_programs = 12;
 export class TextSequence {
   readonly context: Context;
   private readonly seed: Tensor;
-  private readonly made: Tensor[];
-  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly workspace: Workspace;
 
   constructor(private readonly device: Device, private readonly llm: Qwen2, readonly capacity: number) {
-    this.context = llm.context(device, 1, capacity);
-    this.seed = device.tensor('seed', 'u32', [2]);
-    this.made = [this.seed, this.context.position, this.context.ids, ...this.context.layers.flatMap(({ k, v }) => [k, v])];
+    this.workspace = new Workspace(device, most_programs);
+    this.context = llm.context(this.workspace, 1, capacity);
+    this.seed = this.workspace.tensor('seed', 'u32', [2]);
   }
 
   /** Sets all ids and the number of those whose keys and values the cache has already. */
   begin(ids: readonly number[], cached: number, seed: number): void {
     const row = new Uint32Array(this.capacity);
     row.set(ids);
-    this.write(this.context.ids, row);
-    this.write(this.context.position, [cached]);
-    this.write(this.seed, seed_words(seed));
+    this.workspace.write(this.context.ids, row);
+    this.workspace.write(this.context.position, [cached]);
+    this.workspace.write(this.seed, seed_words(seed));
   }
 
   /** Runs the next `count` ids; with `sampling` also chooses the token that follows them. */
@@ -67,7 +67,7 @@ export class TextSequence {
   }
 
   private text(count: number, sampling?: TokenSampling): Promise<Program> {
-    return this.program(`text ${count} ${sampling ? `${sampling.temperature} ${sampling.top_p}` : ''}`, (p) => {
+    return this.workspace.program(`text ${count} ${sampling ? `${sampling.temperature} ${sampling.top_p}` : ''}`, (p) => {
       const { llm, context } = this;
       p.part(sampling && count === 1 ? 'decode text' : 'text prefill');
       const hidden = llm.forward(p, llm.embed_tokens(p, context, count), context, 'text');
@@ -78,32 +78,17 @@ export class TextSequence {
 
   private last_row(p: Recorder, hidden: Tensor): Tensor {
     if (hidden.rows === 1) return hidden;
-    const index = this.device.tensor('index', 'u32', [1]);
-    this.made.push(index);
-    this.write(index, [hidden.rows - 1]);
+    const index = this.workspace.tensor('index', 'u32', [1]);
+    this.workspace.write(index, [hidden.rows - 1]);
     return gather_rows(p, hidden, index);
   }
 
   /** A program of this sequence, recorded when it is first needed. */
-  async program(key: string, record: (p: Recorder) => void): Promise<Program> {
-    let program = this.programs.get(key);
-    this.programs.delete(key);
-    this.programs.set(key, (program ??= this.device.record(key, record))); // the last used stands last
-    if (this.programs.size > most_programs) {
-      const [oldest, gone] = this.programs.entries().next().value!;
-      this.programs.delete(oldest);
-      this.device.submit(); // it may have been run, but not sent
-      (await gone.catch(() => undefined))?.destroy();
-    }
-    return program;
+  program(key: string, record: (p: Recorder) => void): Promise<Program> {
+    return this.workspace.program(key, record);
   }
 
-  private write(tensor: Tensor, values: ArrayLike<number>): void {
-    this.device.write(tensor, pack_rows(tensor.type, tensor.cols, values));
-  }
-
-  async release(): Promise<void> {
-    for (const program of this.programs.values()) (await program.catch(() => undefined))?.destroy();
-    for (const tensor of this.made) this.device.release(tensor);
+  release(): Promise<void> {
+    return this.workspace.release();
   }
 }

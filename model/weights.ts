@@ -1,4 +1,5 @@
 import type { Device } from '../engine/device.ts';
+import { Uploads } from '../engine/upload.ts';
 import { type ElementType, Tensor, round_up } from '../engine/tensor.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { DTYPE_BYTES, to_bf16, to_f32 } from '../loaders/safetensors.ts';
@@ -37,8 +38,8 @@ interface HeadLayout {
 }
 
 const chunk_bytes = 8 << 20; // of one read: bounds the host's memory
-const read_ahead_bytes = 32 << 20; // that are being read at once
-const in_flight_bytes = 32 << 20; // uploaded before the device is waited for
+const reads_ahead = 3;
+const slots = 6; // chunks that are read or uploaded at once
 
 /**
  * The weights of a model: first every part declares what it needs (`linear`, `conv`, …), which gives tensors without
@@ -180,28 +181,31 @@ export class Weights {
     // In the order of the files: what reads ahead or caches can do so.
     chunks.sort((x, y) => compare_text(place(x).file, place(y).file) || place(x).entry.offset - place(y).entry.offset || x.from - y.from);
 
-    const total = this.bytes, reading: Promise<Uint8Array<ArrayBuffer>>[] = [];
-    let loaded = 0, uploaded = 0, ahead = 0, ahead_bytes = 0;
-    for (const { tensor, from } of chunks) {
-      while (ahead < chunks.length && (!reading.length || ahead_bytes + size(chunks[ahead]) <= read_ahead_bytes)) {
-        const rows = assemble(checkpoint, chunks[ahead], signal);
-        rows.catch(() => {}); // it is thrown where it is awaited
-        reading.push(rows);
-        ahead_bytes += size(chunks[ahead++]);
+    const total = this.bytes, uploads = new Uploads(device, slots, chunk_bytes), reading: ReturnType<typeof read>[] = [];
+    const read = async (chunk: Chunk) => {
+      const slot = await uploads.take(size(chunk));
+      device.check();
+      await assemble(checkpoint, chunk, slot.bytes.subarray(0, size(chunk)), signal);
+      return slot;
+    };
+    let loaded = 0, ahead = 0;
+    try {
+      for (const chunk of chunks) {
+        for (; ahead < chunks.length && reading.length < reads_ahead; ahead++) {
+          reading.push(read(chunks[ahead]));
+          reading.at(-1)!.catch(() => {}); // it is thrown where it is awaited
+        }
+        const slot = await reading.shift()!;
+        check_cancelled(signal);
+        uploads.send(slot, chunk.tensor, chunk.from, chunk.to - chunk.from);
+        loaded += size(chunk);
+        onProgress?.({ loaded, total });
       }
-      const rows = await reading.shift()!;
-      check_cancelled(signal);
-      device.write(tensor, rows, from);
-      ahead_bytes -= rows.byteLength;
-      loaded += rows.byteLength;
-      uploaded += rows.byteLength;
-      if (uploaded >= in_flight_bytes) {
-        await device.pace(signal); // waits for what was uploaded before the last of these
-        uploaded = 0;
-      }
-      onProgress?.({ loaded, total });
+      await device.idle(signal);
+    } finally {
+      await Promise.allSettled(reading); // they write into memory that goes now
+      uploads.destroy();
     }
-    await device.idle(signal);
   }
 
   /** Gives the device memory back. */
@@ -225,10 +229,11 @@ const size = ({ tensor, from, to }: Chunk): number => (to - from) * tensor.row_b
 const no_memory = (bytes: number, type: ElementType): string =>
   `the adapter has no memory for ${(bytes / 1e9).toFixed(2)} GB of weights; choose ${type === 'f32' ? '--precision bf16, ' : ''}a smaller model, fewer layers (--set llm.num_hidden_layers=N) or another adapter`;
 
-/** The rows of a chunk, from all the blocks that lie in them. */
-async function assemble(checkpoint: Checkpoint, { tensor, blocks, from, to }: Chunk, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  const out = new Uint8Array((to - from) * tensor.row_bytes), bf16 = tensor.type === 'bf16';
-  const target = bf16 ? new Uint16Array(out.buffer) : new Float32Array(out.buffer);
+/** The rows of a chunk, from all the blocks that lie in them, into `out`. */
+async function assemble(checkpoint: Checkpoint, { tensor, blocks, from, to }: Chunk, out: Uint8Array, signal?: AbortSignal): Promise<void> {
+  const bf16 = tensor.type === 'bf16', count = (to - from) * tensor.pitch;
+  if (blocks.length > 1 || blocks[0].cols !== tensor.pitch) out.fill(0); // padding
+  const target = bf16 ? new Uint16Array(out.buffer, out.byteOffset, count) : new Float32Array(out.buffer, out.byteOffset, count);
   for (const block of blocks) {
     const first = lower_bound(block, from), end = lower_bound(block, to);
     if (first >= end) continue;
@@ -239,12 +244,12 @@ async function assemble(checkpoint: Checkpoint, { tensor, blocks, from, to }: Ch
       await checkpoint.read(block.name, first * row_bytes, out.subarray(start, start + (end - first) * row_bytes), signal);
       continue;
     }
-    const bytes = new Uint8Array((end - first) * row_bytes), count = (end - first) * block.cols;
+    const bytes = new Uint8Array((end - first) * row_bytes);
     await checkpoint.read(block.name, first * row_bytes, bytes, signal);
     let values: Uint16Array | Float32Array;
     if (!bf16) values = as_it_is ? new Float32Array(bytes.buffer) : to_f32({ name: block.name, dtype }, bytes);
     else if (as_it_is) values = new Uint16Array(bytes.buffer);
-    else to_bf16(dtype, bytes, (values = new Uint16Array(count)));
+    else to_bf16(dtype, bytes, (values = new Uint16Array((end - first) * block.cols)));
     const { to_col, cols } = block;
     for (let r = first, i = 0; r < end; r++, i += cols) {
       const row = at(r);
@@ -252,7 +257,6 @@ async function assemble(checkpoint: Checkpoint, { tensor, blocks, from, to }: Ch
       else for (let c = 0; c < cols; c++) target[row + to_col[c]] = values[i + c];
     }
   }
-  return out;
 }
 
 /** The first row of a block that lies at or behind row `row` of the device tensor. */

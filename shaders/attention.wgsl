@@ -3,29 +3,7 @@
 // chains, one product after another: compilers feel free to reorder a tree of products.
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
-@group(0) @binding(0) var<storage, read> q: array<${x}x4>;
-@group(0) @binding(1) var<storage, read> k: array<${x}x4>;
-@group(0) @binding(2) var<storage, read> v: array<${x}x4>;
-@group(0) @binding(3) var<storage, read> position: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
-
-struct Shape {
-  count: u32, // queries of a branch
-  branch: u32,
-  group_size: u32, // heads that share a kv head
-  causal: u32,
-  q_pitch: u32,
-  q_first: u32,
-  k_pitch: u32,
-  k_first: u32,
-  v_first: u32,
-  capacity: u32, // rows of k and v from one branch to the next
-  y_pitch: u32,
-  cached: u32, // whether keys before these queries are kept
-  quads: u32, // of a head
-  scale: f32,
-}
-@group(0) @binding(5) var<uniform> shape: Shape;
+#include "lib/attention_operands.wgsl"
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

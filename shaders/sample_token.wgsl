@@ -90,7 +90,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     left -= partial[l];
     l++;
   }
-  var drawn = best[0].y;
+  var drawn = token;
   for (var i = l * run; i < min((l + 1u) * run, shape.vocab); i++) {
     let w = weight(logits[i], top);
     if (w >= low && w > 0.0) {

@@ -10,7 +10,7 @@ import { add_setting } from '../checkpoint.ts';
 import { usage } from '../errors.ts';
 import { carried_checkpoint, count, option, package_root, some_text } from '../options.ts';
 import { Progress, megabytes, seconds_since } from '../progress.ts';
-import { stop_signal } from '../stop.ts';
+import { cleanups, stop_signal } from '../stop.ts';
 
 interface Options {
   config: string;
@@ -65,7 +65,7 @@ async function init(dir: string, { config: name, seed, shardSize, set = {}, json
   const config = with_settings(read_config_file(name), set), tensors = declared_tensors(config, name), shards = shards_of(tensors, shardSize);
   const total = [...tensors.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 2), 0);
   const start = performance.now(), progress = new Progress(json), made = new Made(dir);
-  process.once('exit', made.remove); // a second Ctrl-C leaves at once
+  cleanups.add(made.remove); // a second Ctrl-C leaves at once
   try {
     made.folder();
     made.check_room(total);
@@ -93,7 +93,7 @@ async function init(dir: string, { config: name, seed, shardSize, set = {}, json
     made.remove();
     throw error;
   } finally {
-    process.off('exit', made.remove);
+    cleanups.delete(made.remove);
   }
 }
 

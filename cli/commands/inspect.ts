@@ -1,12 +1,22 @@
 import type { Command } from 'commander';
-import { type Checkpoint, open_checkpoint } from '../../loaders/checkpoint.ts';
+import { Device } from '../../engine/device.ts';
+import type { Checkpoint } from '../../loaders/checkpoint.ts';
+import type { Config } from '../../model/config.ts';
 import { read_config } from '../../model/mmar.ts';
 import { plan_parts } from '../../model/parts.ts';
+import { type MemoryPlan, plan_memory } from '../../model/plan.ts';
+import { declared_checkpoint } from '../../model/random_weights.ts';
+import { with_settings } from '../../model/settings.ts';
+import type { Activations } from '../../model/weights.ts';
 import { MMARError } from '../../platform/error.ts';
-import { node_platform } from '../../platform/node.ts';
-import { carried_checkpoint, option, some_text } from '../options.ts';
+import { available_memory } from '../../platform/memory.ts';
+import { close_gpu, node_adapter } from '../../platform/node_gpu.ts';
+import { type CheckpointOptions, open_composed, with_checkpoint } from '../checkpoint.ts';
+import { one_of, option, some_text } from '../options.ts';
 import { megabytes, table } from '../progress.ts';
+import { quiet_native_warnings } from '../quiet.ts';
 import { stop_signal } from '../stop.ts';
+import { read_config_file } from './init.ts';
 
 interface Part {
   tensors: number;
@@ -15,34 +25,82 @@ interface Part {
   types: string[];
 }
 
+interface Options extends CheckpointOptions {
+  config?: string;
+  plan?: boolean;
+  adapter?: string;
+  precision: Activations;
+  json?: boolean;
+}
+
 const examples = `
-Exits 1 where a tensor is missing or wrong. Nothing is loaded and no GPU is needed.
+Exits 1 where a tensor is missing or wrong. Nothing is loaded and no GPU is needed; with --plan the memory that drawing
+and reading take is counted by a rehearsal, for the limits that WebGPU guarantees or those of --adapter.
 
 Examples:
   mmar inspect                          the carried checkpoint
-  mmar inspect ./my-checkpoint --json`;
+  mmar inspect ./my-checkpoint --json
+  mmar inspect --config mmar-7b --plan  what a model of that config would have and take
+  mmar inspect ./mmar-0.5b --plan --adapter lavapipe`;
 
 export function add_inspect(program: Command): void {
-  program.command('inspect').description("Show a checkpoint's parts, and what is missing, wrong or unexpected in it.")
-    .argument('[dir]', 'a folder or a URL; the same as --model')
-    .addOption(option('--model <place>', 'checkpoint: a folder or a URL', some_text).default(carried_checkpoint(), 'checkpoints/emoji of this package'))
+  with_checkpoint(program.command('inspect').description("Show a checkpoint's parts, and what is missing, wrong or unexpected in it.").argument('[dir]', 'a folder or a URL; the same as --model'))
+    .addOption(option('--config <name>', 'a config in place of a checkpoint: mmar-0.5b, mmar-7b, or a JSON file', some_text))
+    .option('--plan', 'show the memory that it takes on a device')
+    .addOption(option('--adapter <name>', 'whose limits the plan has to keep to', some_text))
+    .addOption(option('--precision <type>', 'activations of the plan: bf16 or f32', one_of('bf16', 'f32')).default('bf16'))
     .option('--json', 'print one JSON object')
     .addHelpText('after', examples)
     .action(inspect);
 }
 
-async function inspect(dir: string | undefined, { model, json }: { model: string; json?: boolean }): Promise<void> {
-  const source = node_platform.source(dir ?? model);
+async function inspect(dir: string | undefined, options: Options): Promise<void> {
+  const { config: name, set, json, precision } = options;
+  const checkpoint = name ? declared_checkpoint(with_settings(read_config_file(name), set ?? {}), name) : await open_composed({ ...options, model: dir ?? options.model });
+  const { source } = checkpoint;
   try {
-    const checkpoint = await open_checkpoint(source, stop_signal), config = await read_config(checkpoint, stop_signal);
+    const config = await read_config(checkpoint, stop_signal);
     const parts = sum_up(checkpoint), found = plan_parts(checkpoint, config, 'bf16').weights.compare(checkpoint);
-    if (json) console.log(JSON.stringify({ model: source.name, config, parts, ...found }));
-    else console.log([source.name, '', ...part_lines(parts), '', ...Object.entries(found).map(([what, names]) => `${what}: ${listed(names)}`)].join('\n'));
+    const plan = options.plan ? await plan_for(checkpoint, config, precision, options.adapter) : undefined;
+    if (json) console.log(JSON.stringify({ model: source.name, config, parts, ...found, plan }));
+    else console.log([source.name, '', ...part_lines(parts), '', ...Object.entries(found).map(([what, names]) => `${what}: ${listed(names)}`), ...(plan ? ['', ...plan_lines(plan)] : [])].join('\n'));
     const bad = found.missing.length + found.wrong.length;
     if (bad) throw new MMARError('checkpoint', `${source.name}: ${found.missing.length} tensors are missing and ${found.wrong.length} wrong; check config.json, or convert the checkpoint again`);
   } finally {
     await source.close();
   }
+}
+
+interface Planned extends MemoryPlan {
+  /** Whose limits it keeps to; absent: those that WebGPU guarantees. */
+  adapter?: string;
+  /** Bytes that are free for a software adapter. */
+  available?: number;
+}
+
+async function plan_for(checkpoint: Checkpoint, config: Config, precision: Activations, choice?: string): Promise<Planned> {
+  if (!choice) return plan_memory(checkpoint, config, { precision });
+  quiet_native_warnings();
+  const { adapter, name } = await node_adapter(choice), device = await Device.open(adapter);
+  try {
+    return { ...(await plan_memory(checkpoint, config, { precision, device })), adapter: name, available: device.software ? available_memory() : undefined };
+  } finally {
+    device.destroy();
+    close_gpu();
+  }
+}
+
+function plan_lines({ weights, drawing, both, drawing_peak, peak, split, precision, weight_type, adapter, available }: Planned): string[] {
+  const row = (name: string, pick: (task: MemoryPlan['both']) => number) => [name, megabytes(pick(drawing)), megabytes(pick(both))];
+  return [
+    `memory on the device: weights ${weight_type}, activations ${precision}, ${adapter ?? 'the limits that WebGPU guarantees'}`, '',
+    ...table([
+      ['', 'to draw', 'to draw and read'], row('weights', () => weights), row('keys and values', ({ caches }) => caches), row('work buffers', ({ work }) => work), row('tokens, tables, parameters', ({ state }) => state),
+      ['peak', megabytes(drawing_peak), megabytes(peak)],
+    ]),
+    ...(available === undefined ? [] : ['', `${megabytes(available)} are free on this machine`]),
+    '', `split over buffers: ${listed(split.map(({ name, bytes, pieces }) => `${name} (${megabytes(bytes)} in ${pieces})`))}`,
+  ];
 }
 
 /** The part that a tensor belongs to, as the checkpoint names it. */

@@ -11,7 +11,6 @@ import { with_model } from '../session.ts';
 interface Options extends CommonOptions {
   in: string;
   out?: string;
-  set?: Record<string, string>;
   compare?: boolean;
   tolerance?: number;
 }
@@ -20,7 +19,7 @@ const settings = ['steps', 'cfg', 'cfg_schedule', 'eta', 'temperature', 'iterati
 
 const help = `
 Parts: ${trace_parts.join(', ')}. Inputs and outputs: docs/trace.md.
-Settings: ${settings.join(', ')}; those not given come from IN's metadata.
+Settings: ${settings.join(', ')}; those not given come from IN's metadata. --set takes both these and values of config.json.
 With --compare it exits 1 where an output is off: with f32 by more than --tolerance (ids must be equal); with bf16 by
 more than 1.5 times the reference's own bf16 error, where IN has it, and but for generate, where errors multiply.
 
@@ -32,29 +31,32 @@ export function add_trace(program: Command): void {
   with_common(program.command('trace').description('Run one part of the graph on tensors from a file.').argument('<part>', 'which part'))
     .addOption(option('--in <file>', 'safetensors file with the inputs', some_text).makeOptionMandatory())
     .addOption(option('--out <file>', 'safetensors file to write; needed unless --compare is given', some_text))
-    .option('--set <key=value...>', 'settings', add_setting)
     .option('--compare', 'compare with the tensors expect.NAME (float32) and expect_bf16.NAME of IN')
     .addOption(option('--tolerance <x>', 'the relative RMS error that --compare lets pass (default: 1e-4 with f32)', real(0)))
     .addHelpText('after', help)
     .action(trace);
 }
 
-function add_setting(text: string, before: Record<string, string> = {}): Record<string, string> {
-  const [, key, value] = /^([^=]*)=(.+)$/.exec(text) ?? [];
-  if (!settings.includes(key)) throw usage(`--set ${text} is no setting; give key=value, with a key of ${settings.join(', ')}`);
-  return { ...before, [key]: value };
+/** Settings of the part, and, with a dot in their name, values of config.json. */
+function split_settings(all: Record<string, string> = {}): { own: Record<string, string>; config?: Record<string, string> } {
+  const of_config = (key: string) => key.includes('.') || key === 'image_tokens';
+  for (const [key, value] of Object.entries(all)) {
+    if (!of_config(key) && !settings.includes(key)) throw usage(`--set ${key}=${value} is no setting; give key=value, with a key of ${settings.join(', ')}, or of config.json`);
+  }
+  const pick = (wanted: boolean) => Object.fromEntries(Object.entries(all).filter(([key]) => of_config(key) === wanted)), config = pick(true);
+  return { own: pick(false), config: Object.keys(config).length ? config : undefined };
 }
 
 async function trace(part: string, options: Options): Promise<void> {
   if (!(trace_parts as readonly string[]).includes(part)) throw usage(`there is no part ${JSON.stringify(part)}; give one of ${trace_parts.join(', ')}`);
   if (!options.out && !options.compare) throw usage('trace has nowhere to put the result; give --out or --compare');
   if (options.out) check_output(options.out, '.safetensors');
-  const { tensors, metadata } = await read_tensors(options.in);
+  const { own, config } = split_settings(options.set), { tensors, metadata } = await read_tensors(options.in);
   if (options.compare && ![...tensors.keys()].some((name) => name.startsWith('expect.'))) throw new MMARError('file', `${options.in} has no tensor expect.NAME to compare with; run it without --compare`);
 
-  await with_model(options, async ({ model }) => {
-    const start = performance.now(), outputs = await run_trace(model, part, tensors, { ...metadata, ...options.set }), seconds = seconds_since(start);
-    if (options.out) await write_tensors(options.out, outputs, { ...metadata, ...options.set, part });
+  await with_model({ ...options, set: config }, async ({ model }) => {
+    const start = performance.now(), outputs = await run_trace(model, part, tensors, { ...metadata, ...own }), seconds = seconds_since(start);
+    if (options.out) await write_tensors(options.out, outputs, { ...metadata, ...own, part });
     const shapes = Object.fromEntries([...outputs].map(([name, { shape }]) => [name, shape]));
     const comparison = options.compare ? compare_outputs(outputs, tensors, rule(part, options)) : undefined;
     if (options.json) console.log(JSON.stringify({ part, file: options.out, precision: options.precision, seconds, outputs: shapes, comparison }));

@@ -1,0 +1,117 @@
+// A model at its true size: loading against reading its files, then prefill, decoding and masked-AR steps, with memory.
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { Device } from '../engine/device.ts';
+import { type Checkpoint, open_checkpoint } from '../loaders/checkpoint.ts';
+import { compose } from '../loaders/compose.ts';
+import { type MMAR, loadMMAR } from '../model/mmar.ts';
+import { with_settings } from '../model/settings.ts';
+import { TextSequence } from '../model/text.ts';
+import { node_platform } from '../platform/node.ts';
+import { node_adapter } from '../platform/node_gpu.ts';
+import { available_memory } from '../platform/memory.ts';
+import { permutation } from '../shaders/random.ts';
+
+const { values } = parseArgs({ options: {
+  model: { type: 'string' }, adapter: { type: 'string' }, precision: { type: 'string', default: 'bf16' }, json: { type: 'boolean', default: false },
+  set: { type: 'string', multiple: true, default: [] }, only: { type: 'string', default: 'load,prefill,decode,step' }, iterations: { type: 'string', default: '64' },
+} });
+const only = values.only.split(',');
+
+interface Row {
+  what: string;
+  seconds: number;
+  /** The device's peak so far, in bytes. */
+  device_peak: number;
+  /** The whole process's peak so far (a software adapter's device memory is in it). */
+  process_peak: number;
+  note?: string;
+}
+
+const rows: Row[] = [];
+const since = (start: number) => (performance.now() - start) / 1000;
+const process_peak = () => Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024;
+const mb = (bytes: number) => (bytes / 1e6).toFixed(0).padStart(7);
+
+/** Seconds to read every weight file from its start to its end, 8 MB at a time, into one buffer. */
+async function read_raw(checkpoint: Checkpoint): Promise<{ bytes: number; seconds: number }> {
+  const buffer = new Uint8Array(8 << 20), start = performance.now();
+  let bytes = 0;
+  for (const file of new Set([...checkpoint.tensors.values()].map(({ file }) => file))) {
+    const handle = await fs.promises.open(path.join(values.model!, file));
+    for (let got = 1; got; bytes += got) got = (await handle.read(buffer, 0, buffer.length)).bytesRead;
+    await handle.close();
+  }
+  return { bytes, seconds: since(start) };
+}
+
+function report(row: Row): void {
+  rows.push(row);
+  if (!values.json) console.log(`${row.what.padEnd(44)} ${row.seconds.toFixed(2).padStart(9)} s ${mb(row.device_peak)} MB ${mb(row.process_peak)} MB  ${row.note ?? ''}`);
+}
+
+/** As the device's own clock has no word in it, everything is timed until the queue is empty. */
+async function timed(model: MMAR, what: string, run: () => Promise<void>, note?: string): Promise<void> {
+  const start = performance.now();
+  await run();
+  await model.device.idle();
+  report({ what, seconds: since(start), device_peak: model.device.memory.peak, process_peak: process_peak(), note });
+}
+
+if (!values.model) throw new Error('give --model DIR');
+const { adapter, name } = await node_adapter(values.adapter), device = await Device.open(adapter);
+const settings = Object.fromEntries(values.set.map((text) => text.split('=')));
+let checkpoint = await open_checkpoint(node_platform.source(values.model));
+if (values.set.length) checkpoint = await compose(checkpoint, { config: (json) => with_settings(json, settings) });
+if (!values.json) console.log(`${name}\n${''.padEnd(46)}  time     device peak  process peak`);
+
+if (only.includes('load')) await read_raw(checkpoint); // both that are compared find the files as warm as they can be
+const raw = only.includes('load') ? await read_raw(checkpoint) : undefined;
+const base = process_peak(), start = performance.now();
+const model = await loadMMAR(checkpoint, { device, precision: values.precision as 'bf16', available: device.software ? available_memory() : undefined });
+const seconds = since(start), { weights, peak } = model.memory();
+report({ what: 'load', seconds, device_peak: peak, process_peak: process_peak(), note:
+  `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${raw ? `reading alone ${raw.seconds.toFixed(2)} s, ${(raw.bytes / 1e6 / raw.seconds).toFixed(0)} MB/s, ratio ${(raw.seconds / raw.bytes * weights / seconds).toFixed(2)}; ` : ''}host beyond the weights ${mb(process_peak() - base - weights).trim()} MB` });
+
+const { llm, config } = model.parts, L = config.image_tokens;
+if (only.includes('prefill') || only.includes('decode')) {
+  const text = new TextSequence(device, llm, 512 + 64), ids = Array.from({ length: 512 }, (_, i) => (i * 7919) % llm.vocab_size), greedy = { temperature: 0, top_p: 1 };
+  const prefill = async () => {
+    text.begin(ids, 0, 1);
+    await text.prefill(512, greedy);
+  };
+  if (only.includes('prefill')) {
+    await timed(model, 'text prefill, 512 tokens, first run', prefill, 'with recording and compiling');
+    await timed(model, 'text prefill, 512 tokens', prefill);
+  } else text.begin(ids, 500, 1), await text.prefill(12, greedy);
+  if (only.includes('decode')) {
+    const decode = async (count: number) => {
+      for await (const _ of text.decode(512, { ...greedy, max_new_tokens: count, seed: 1, eos_ids: [] }));
+    };
+    await decode(2); // compiles
+    await timed(model, '32 decoded tokens', () => decode(33), 'after 512 tokens');
+  }
+  await text.release();
+}
+if (only.includes('step') || only.includes('picture')) {
+  const iterations = Number(values.iterations), all = { ...model.defaults, iterations, cfg: 3 }, words = Array.from({ length: 24 }, (_, i) => i + 1);
+  const input = { before: words, uncond: words.slice(0, 12), order: permutation(L, 1), noise: { seed: 1 } }, whole = only.includes('picture');
+  let last = performance.now(), step_number = 0, total = performance.now();
+  for await (const step of model.draw(input, all)) {
+    await device.idle();
+    step_number++;
+    if (step_number <= 2) report({
+      what: `masked-AR step ${step_number} of ${iterations}, both branches`, seconds: since(last), device_peak: device.memory.peak, process_peak: process_peak(),
+      note: `${step.drawn.length} tokens × ${all.steps} diffusion steps${step_number === 1 ? ', with prefill, recording and compiling' : ''}`,
+    });
+    last = performance.now();
+    if (step_number === 2 && !whole) break;
+  }
+  if (whole) {
+    await model.decode(new Float32Array(L * config.image_tokenizer.embed_dim));
+    report({ what: `a whole picture, ${iterations} steps, decoded`, seconds: since(total), device_peak: device.memory.peak, process_peak: process_peak() });
+  }
+}
+if (values.json) console.log(JSON.stringify({ adapter: name, model: path.basename(values.model), parameters: [...checkpoint.tensors.values()].reduce((sum, { entry }) => sum + entry.shape.reduce((a, b) => a * b, 1), 0), weights, rows }, undefined, 1));
+process.exit(0);
