@@ -1,4 +1,5 @@
 // A model at its true size: loading against reading its files, then prefill, decoding and masked-AR steps, with memory.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,7 +16,7 @@ import { permutation } from '../shaders/random.ts';
 
 const { values } = parseArgs({ options: {
   model: { type: 'string' }, adapter: { type: 'string' }, precision: { type: 'string', default: 'bf16' }, json: { type: 'boolean', default: false },
-  set: { type: 'string', multiple: true, default: [] }, only: { type: 'string', default: 'load,prefill,decode,step' }, iterations: { type: 'string', default: '64' },
+  cold: { type: 'boolean', default: false }, set: { type: 'string', multiple: true, default: [] }, only: { type: 'string', default: 'load,prefill,decode,step' }, iterations: { type: 'string', default: '64' },
 } });
 const only = values.only.split(',');
 
@@ -34,12 +35,19 @@ const since = (start: number) => (performance.now() - start) / 1000;
 const process_peak = () => Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024;
 const mb = (bytes: number) => (bytes / 1e6).toFixed(0).padStart(7);
 
+const weight_files = (checkpoint: Checkpoint): string[] => [...new Set([...checkpoint.tensors.values()].map(({ file }) => path.join(values.model!, file)))];
+
+/** Takes the files out of the system's cache, which any user may: what follows comes from the disk. */
+function forget(checkpoint: Checkpoint): void {
+  for (const file of weight_files(checkpoint)) execFileSync('dd', [`if=${file}`, 'of=/dev/null', 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
+}
+
 /** Seconds to read every weight file from its start to its end, 8 MB at a time, into one buffer. */
 async function read_raw(checkpoint: Checkpoint): Promise<{ bytes: number; seconds: number }> {
   const buffer = new Uint8Array(8 << 20), start = performance.now();
   let bytes = 0;
-  for (const file of new Set([...checkpoint.tensors.values()].map(({ file }) => file))) {
-    const handle = await fs.promises.open(path.join(values.model!, file));
+  for (const file of weight_files(checkpoint)) {
+    const handle = await fs.promises.open(file);
     for (let got = 1; got; bytes += got) got = (await handle.read(buffer, 0, buffer.length)).bytesRead;
     await handle.close();
   }
@@ -66,13 +74,16 @@ let checkpoint = await open_checkpoint(node_platform.source(values.model));
 if (values.set.length) checkpoint = await compose(checkpoint, { config: (json) => with_settings(json, settings) });
 if (!values.json) console.log(`${name}\n${''.padEnd(46)}  time     device peak  process peak`);
 
-if (only.includes('load')) await read_raw(checkpoint); // both that are compared find the files as warm as they can be
+// What is compared finds the files alike: in the cache, or on the disk.
+const prepare = () => (values.cold ? forget(checkpoint) : read_raw(checkpoint));
+if (only.includes('load')) await prepare();
 const raw = only.includes('load') ? await read_raw(checkpoint) : undefined;
+if (only.includes('load')) await prepare();
 const base = process_peak(), start = performance.now();
 const model = await loadMMAR(checkpoint, { device, precision: values.precision as 'bf16', available: device.software ? available_memory() : undefined });
 const seconds = since(start), { weights, peak } = model.memory();
 report({ what: 'load', seconds, device_peak: peak, process_peak: process_peak(), note:
-  `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${raw ? `reading alone ${raw.seconds.toFixed(2)} s, ${(raw.bytes / 1e6 / raw.seconds).toFixed(0)} MB/s, ratio ${(raw.seconds / raw.bytes * weights / seconds).toFixed(2)}; ` : ''}host beyond the weights ${mb(process_peak() - base - weights).trim()} MB` });
+  `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${raw ? `${values.cold ? 'from the disk' : 'from the cache'}, reading alone ${raw.seconds.toFixed(2)} s, ${(raw.bytes / 1e6 / raw.seconds).toFixed(0)} MB/s, ratio ${(raw.seconds / raw.bytes * weights / seconds).toFixed(2)}; ` : ''}host beyond the weights ${mb(process_peak() - base - weights).trim()} MB` });
 
 const { llm, config } = model.parts, L = config.image_tokens;
 if (only.includes('prefill') || only.includes('decode')) {

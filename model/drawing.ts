@@ -153,6 +153,7 @@ export class Drawing {
     if ('seed' in noise) {
       this.write(this.seed, seed_words(noise.seed));
       device.run(await this.program(`noise ${temperature}`, (p) => {
+        p.part('Diffusion MLP');
         normal_noise(p, this.seed, noise_stream, this.noise, temperature);
         if (this.noisy) normal_noise(p, this.seed, step_noise_stream, this.step_noise);
       }));

@@ -7,13 +7,15 @@ const canvas = element<HTMLCanvasElement>('stage'), context = canvas.getContext(
 
 /** In which iteration each token was drawn, 0: not yet. */
 let order = new Uint16Array(64), side = 8, iteration = 0, finished = false, show_order = false;
+/** The iteration of the picture that is shown: tokens drawn later are not in it. */
+let previewed = 0;
 let picture: HTMLCanvasElement | undefined;
 
 /** Starts anew, all tokens hidden. */
 export function begin(tokens: number): void {
   order = new Uint16Array(tokens);
   side = Math.round(Math.sqrt(tokens));
-  iteration = 0;
+  iteration = previewed = 0;
   finished = false;
   picture = undefined;
   paint();
@@ -22,7 +24,10 @@ export function begin(tokens: number): void {
 export function show_step(step: Pick<GenerateStep, 'iteration' | 'drawn'>, preview?: Picture): void {
   iteration = step.iteration;
   for (const token of step.drawn) order[token] = iteration;
-  if (preview) picture = to_canvas(preview);
+  if (preview) {
+    picture = to_canvas(preview);
+    previewed = iteration;
+  }
   paint();
 }
 
@@ -65,7 +70,7 @@ function paint(): void {
   context.lineWidth = Math.max(1, devicePixelRatio);
   order.forEach((when, token) => {
     const x = Math.round((token % side) * cell), y = Math.round(Math.floor(token / side) * cell), w = Math.round(((token % side) + 1) * cell) - x, h = Math.round((Math.floor(token / side) + 1) * cell) - y;
-    if (!when || (!picture && !finished)) {
+    if (!finished && (!when || when > previewed)) {
       context.fillStyle = when ? colour('accent-soft') : hidden;
       context.fillRect(x, y, w, h);
       context.strokeStyle = line;
