@@ -40,7 +40,7 @@ function link_command() {
   }
 }
 
-const sources = ['cli', 'engine', 'loaders', 'model', 'platform', 'shaders', 'index.ts', 'public.ts', 'esbuild.config.mjs', 'package-lock.json'];
+const sources = ['cli', 'engine', 'loaders', 'model', 'platform', 'shaders', 'index.ts', 'public.ts', 'esbuild.config.mjs', 'package.json', 'package-lock.json'];
 const entries = ['cli/main.ts', 'index.ts'];
 
 /** Bundles the command line and the library into `dist` where a source is newer; gives the command's bundle. */

@@ -72,9 +72,11 @@ export class Device {
   /**
    * Opens a device with every limit and feature of the adapter that helps.
    * @param max_binding lowers the size at which tensors are split over buffers, for tests
+   * @param kind chooses the kernels of that kind of adapter, for tests
    */
-  static async open(adapter: GPUAdapter, { max_binding = Infinity } = {}): Promise<Device> {
+  static async open(adapter: GPUAdapter, { max_binding = Infinity, kind }: { max_binding?: number; kind?: AdapterDescription['kind'] } = {}): Promise<Device> {
     const description = describe_adapter(adapter);
+    description.kind = kind ?? description.kind;
     try {
       const gpu = await adapter.requestDevice({
         label: 'mmar',

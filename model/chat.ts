@@ -91,7 +91,8 @@ export class TextModel {
       this.cached = [...ids];
       for await (const id of sequence.decode(ids.length, settings, signal)) {
         yield id;
-        this.cached.push(id); // the device is a token ahead, so this one's keys and values are there
+        // The device is a token ahead, so this one's keys and values are there; the last that may come is not run.
+        if (this.cached.length + 1 < ids.length + settings.max_new_tokens) this.cached.push(id);
       }
     } finally {
       await this.device.idle().catch(() => {}); // a turn that was left in the middle

@@ -232,7 +232,8 @@ const no_memory = (bytes: number, type: ElementType): string =>
 /** The rows of a chunk, from all the blocks that lie in them, into `out`. */
 async function assemble(checkpoint: Checkpoint, { tensor, blocks, from, to }: Chunk, out: Uint8Array, signal?: AbortSignal): Promise<void> {
   const bf16 = tensor.type === 'bf16', count = (to - from) * tensor.pitch;
-  if (blocks.length > 1 || blocks[0].cols !== tensor.pitch) out.fill(0); // padding
+  // Padding, of rows as well as of heads, must be zero; the memory has served before.
+  if (blocks.length > 1 || blocks[0].cols !== tensor.pitch || blocks[0].rows !== tensor.rows) out.fill(0);
   const target = bf16 ? new Uint16Array(out.buffer, out.byteOffset, count) : new Float32Array(out.buffer, out.byteOffset, count);
   for (const block of blocks) {
     const first = lower_bound(block, from), end = lower_bound(block, to);

@@ -4,6 +4,7 @@ import { MAX_PICTURE_PIXELS, picture_format } from '../loaders/image.ts';
 import { block_source } from './block_source.ts';
 import { MMARError } from './error.ts';
 import type { Picture, Platform } from './platform.ts';
+import { decode_alpha_png } from './png.ts';
 
 export const browser_platform: Platform = {
   source: (where) => block_source(absolute(where)),
@@ -56,12 +57,12 @@ export async function open_device({ adapter: choice, max_binding }: DeviceOption
 export async function decode_picture(bytes: Uint8Array, name: string): Promise<Picture> {
   const format = picture_format(bytes);
   if (!format) throw new MMARError('picture', `${name} is no picture that mmar reads: give a PNG, JPEG or WebP file`);
-  const type = `image/${format}`, damaged = (cause: unknown): never => {
+  const damaged = (cause: unknown): never => {
     throw new MMARError('picture', `${name} is a damaged picture: save it anew`, { cause });
   };
   // As the file has it: neither colours nor transparency are to be touched.
   const options: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
-  const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>], { type }), options).catch(damaged), { width, height } = bitmap;
+  const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: `image/${format}` }), options).catch(damaged), { width, height } = bitmap;
   try {
     if (width * height > MAX_PICTURE_PIXELS) {
       throw new MMARError('picture', `${name} has ${width}×${height} pixels, over ${MAX_PICTURE_PIXELS}: make it smaller`);
@@ -69,29 +70,10 @@ export async function decode_picture(bytes: Uint8Array, name: string): Promise<P
     const context = canvas_of(width, height);
     context.drawImage(bitmap, 0, 0);
     const { data } = context.getImageData(0, 0, width, height);
-    if (!is_opaque(data)) return (await decode_translucent(bytes, type)) ?? { width, height, data };
-    return { width, height, data };
+    const exact = format === 'png' && !is_opaque(data) ? await decode_alpha_png(bytes).catch(damaged) : undefined;
+    return exact ?? { width, height, data };
   } finally {
     bitmap.close();
-  }
-}
-
-/** A canvas multiplies colours by their alpha, which loses bits; a decoder's own frame does not. */
-async function decode_translucent(bytes: Uint8Array, type: string): Promise<Picture | undefined> {
-  if (typeof ImageDecoder === 'undefined') return undefined;
-  const decoder = new ImageDecoder({ data: bytes as Uint8Array<ArrayBuffer>, type, colorSpaceConversion: 'none', premultiplyAlpha: 'none' } as ImageDecoderInit);
-  try {
-    const { image } = await decoder.decode(), { displayWidth: width, displayHeight: height, format } = image;
-    const data = new Uint8Array(image.allocationSize());
-    await image.copyTo(data);
-    image.close();
-    if (format === 'BGRA') for (let i = 0; i < data.length; i += 4) [data[i], data[i + 2]] = [data[i + 2], data[i]];
-    if ((format !== 'RGBA' && format !== 'BGRA') || data.length !== 4 * width * height) return undefined;
-    return { width, height, data: new Uint8ClampedArray(data.buffer) };
-  } catch {
-    return undefined;
-  } finally {
-    decoder.close();
   }
 }
 

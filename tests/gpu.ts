@@ -7,6 +7,9 @@ import { node_adapter } from '../platform/node_gpu.ts';
 
 export const device = await Device.open((await node_adapter(process.env.MMAR_ADAPTER)).adapter);
 
+/** A device that uses the kernels made for real GPUs. */
+export const hardware_device = async (): Promise<Device> => Device.open((await node_adapter(process.env.MMAR_ADAPTER)).adapter, { kind: 'hardware' });
+
 /** A device that splits tensors over buffers of at most `max_binding` bytes. */
 export const small_device = async (max_binding: number): Promise<Device> => Device.open((await node_adapter(process.env.MMAR_ADAPTER)).adapter, { max_binding });
 

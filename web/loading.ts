@@ -22,6 +22,7 @@ export class Loader {
   private adapter: AdapterDescription | undefined;
   private picked = new Map<string, Blob>();
   private lost_at = -Infinity;
+  private listed = '';
 
   constructor(private readonly engine: WorkerEngine) {
     engine.onNotice = (text) => notify(text);
@@ -160,14 +161,16 @@ export class Loader {
   }
 
   private async show_kept(): Promise<void> {
-    const models = await this.engine.kept().catch(() => []);
+    const models = await this.engine.kept().catch(() => []), now = JSON.stringify(models);
+    if (now === this.listed) return; // a button that somebody is on stays
+    this.listed = now;
     element('kept').hidden = !models.length;
     element('kept-list').replaceChildren(...models.map(({ url, bytes, total }) => {
       const remove = make('button', { type: 'button', textContent: 'Delete' });
       remove.setAttribute('aria-label', `Delete ${url}`);
       remove.addEventListener('click', () => {
         remove.disabled = true;
-        this.engine.delete_kept(url).catch((error: Error) => notify(error.message, { bad: true })).finally(() => void this.show_kept());
+        this.engine.delete_kept(url).catch((error: Error) => (notify(error.message, { bad: true }), (this.listed = ''))).finally(() => void this.show_kept());
       });
       const part = bytes < total ? ` of ${megabytes(total)}` : '';
       return make('li', {}, make('span', { textContent: `${url} · ${megabytes(bytes)}${part}` }), remove);

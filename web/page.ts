@@ -1,4 +1,5 @@
 // The page: draw, read, look inside. Each has a file of its own; this one joins them.
+import { encode_png } from '../platform/browser.ts';
 import type { MMARError } from '../platform/error.ts';
 import { type WorkerMMAR, connect_worker } from './client.ts';
 import { duration, element } from './dom.ts';
@@ -6,7 +7,6 @@ import { type Drawn, add_to_gallery, file_name, save } from './gallery.ts';
 import { begin_inside, inside_step, show_times } from './inside.ts';
 import { Loader } from './loading.ts';
 import { notify } from './notices.ts';
-import { encode_png } from '../platform/browser.ts';
 import { show_read_picture, start_reading } from './reading.ts';
 import { type Settings, form, from_address, read_settings, show_defaults, show_settings, to_address } from './settings.ts';
 import * as stage from './stage.ts';
@@ -35,6 +35,7 @@ async function draw(): Promise<void> {
   } catch (error) {
     const { code, message } = error as MMARError;
     status.textContent = code === 'cancelled' ? 'Stopped.' : 'That did not work.';
+    announce(status.textContent);
     if (code === 'file') loader.complain(error);
     else if (code !== 'cancelled') notify(message, { bad: true, key: 'run' });
   } finally {
@@ -50,7 +51,9 @@ async function draw_one(model: WorkerMMAR, settings: Settings, of: string, signa
   let previews = 0;
   stage.begin(image_tokens);
   begin_inside(image_tokens);
-  status.textContent = `${of}drawing …`;
+  status.textContent = `${of}Drawing …`;
+  announce(status.textContent);
+  element('stage').scrollIntoView({ block: 'nearest', behavior: 'smooth' }); // on a phone it lies below the form
   await model.set_profile(true);
   for await (const step of model.generate({ ...options, signal })) {
     const last = step.known === step.total, before = performance.now();
@@ -59,7 +62,7 @@ async function draw_one(model: WorkerMMAR, settings: Settings, of: string, signa
     stage.show_step(step, preview);
     inside_step(step);
     bar.value = step.known / step.total;
-    status.textContent = `${of}step ${step.iteration} of ${step.iterations}, ${step.known} of ${step.total} tokens, guidance ${step.guidance.toFixed(2)}`;
+    status.textContent = `${of}Step ${step.iteration} of ${step.iterations}, ${step.known} of ${step.total} tokens, guidance ${step.guidance.toFixed(2)}`;
     if (!last || !preview) continue;
     const png = new Blob([(await encode_png(preview)) as Uint8Array<ArrayBuffer>], { type: 'image/png' });
     const drawn: Drawn = { picture: preview, settings, order: stage.drawn_order(), png, seconds: (performance.now() - start) / 1000 };
@@ -82,8 +85,12 @@ function show(drawn: Drawn): void {
   const { prompt, seed } = drawn.settings, words = prompt ? `A drawing of “${prompt}”, seed ${seed}` : `A drawing, seed ${seed}`;
   stage.show_picture(drawn.picture, drawn.order, words);
   status.textContent = `${words.replace('A drawing of ', '')}, drawn in ${duration(drawn.seconds)}.`;
+  announce(status.textContent);
   buttons.save.disabled = element<HTMLButtonElement>('read-this').disabled = element<HTMLButtonElement>('use-drawing').disabled = false;
 }
+
+/** For those who listen: every step would be too much. */
+const announce = (words: string) => void (element('announcer').textContent = words);
 
 /** Tabs by mouse and by arrow keys. */
 const tabs = ['draw', 'read'].map((name) => ({ tab: element<HTMLButtonElement>(`tab-${name}`), panel: element(`${name}-panel`) }));

@@ -114,7 +114,7 @@ const methods = {
 /** What a failure is to the page: where the device was lost, that is why, whatever the browser says first. */
 async function explain(error: unknown, used: Device | undefined): Promise<{ code?: ErrorCode; message: string }> {
   if (error instanceof MMARError) return { code: error.code, message: error.message };
-  await Promise.race([used?.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+  await Promise.race([used?.gpu.lost, new Promise((resolve) => setTimeout(resolve, 3000))]); // that can be told late
   try {
     used?.check();
   } catch (failure) {

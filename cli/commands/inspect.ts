@@ -99,9 +99,12 @@ function plan_lines({ weights, drawing, both, drawing_peak, peak, split, precisi
       ['peak', megabytes(drawing_peak), megabytes(peak)],
     ]),
     ...(available === undefined ? [] : ['', `${megabytes(available)} are free on this machine`]),
-    '', `split over buffers: ${listed(split.map(({ name, bytes, pieces }) => `${name} (${megabytes(bytes)} in ${pieces})`))}`,
+    '', `split over buffers: ${listed(split.map(({ name, bytes, pieces }) => `${shortened(name)} (${megabytes(bytes)} in ${pieces})`))}`,
   ];
 }
+
+/** Stacked tensors have the names of all that they are made of. */
+const shortened = (name: string): string => name.replace(/^([^+]+)\+.*\+/, '$1+…+');
 
 /** The part that a tensor belongs to, as the checkpoint names it. */
 function part_of(name: string): string {

@@ -34,6 +34,7 @@ test('a red apple, twice: the same bytes', async () => {
 
 for (const [adapter, pattern] of [['swiftshader', /swiftshader/i], ['lavapipe', /llvmpipe/i]] as const) {
   const here = found.some((name) => pattern.test(name)), drawn_on = here ? test : test.skip;
+  if (!here) console.log(`skipped: no adapter ${adapter}`);
   drawn_on(`a red apple on ${adapter}: the same bytes`, async () => {
     const { adapter: used } = await draw('red apple', '--seed', '1', '--adapter', adapter, '-o', `${adapter}.png`);
     assert.match(used, pattern);

@@ -9,6 +9,7 @@ import { failed, golden, mmar, mmar_json, new_folder } from './mmar.ts';
 
 const folder = new_folder(), on_golden = golden ? test : test.skip;
 const model = path.join(golden ?? '', 'plain'), case_of = (name: string) => path.join(model, 'cases', `${name}.safetensors`);
+if (!golden) console.log('skipped: no golden cases in ../shared/golden; MMAR_GOLDEN names their folder');
 const f32 = ['--precision', 'f32', '--model', model];
 
 for (const [part, name] of [['text', 'text'], ['visual', 'visual'], ['diffusion', 'diffusion'], ['sample', 'sample-eta1'], ['describe', 'describe']]) {

@@ -3,34 +3,28 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { read_header, read_tensor, to_f32, to_ints } from '../../loaders/safetensors.ts';
+import { read_tensors } from '../../cli/files.ts';
 import { type MMAR, loadMMAR } from '../../model/mmar.ts';
-import { type TraceTensors, trace } from '../../model/trace.ts';
+import { trace } from '../../model/trace.ts';
 import { node_platform } from '../../platform/node.ts';
 import { device, relative_rms } from '../gpu.ts';
 
 const root = process.env.MMAR_GOLDEN ?? '../shared/golden';
 const only = process.env.MMAR_CASE ?? '';
 
-async function read_case(file: string): Promise<{ tensors: TraceTensors; metadata: Record<string, string> }> {
-  const source = node_platform.source(path.dirname(file)), name = path.basename(file), { tensors, metadata } = await read_header(source, name);
-  const out: TraceTensors = new Map();
-  for (const [key, entry] of tensors) {
-    const bytes = await read_tensor(source, name, entry);
-    out.set(key, { shape: entry.shape, values: entry.dtype.startsWith('F') || entry.dtype === 'BF16' ? to_f32(entry, bytes) : to_ints(entry, bytes) });
-  }
-  await source.close();
-  return { tensors: out, metadata };
+if (!fs.existsSync(root)) {
+  console.log(`skipped: no golden cases in ${root}; MMAR_GOLDEN names their folder`);
+  test.skip();
 }
 
-for (const folder of ['plain', 'untied-epsilon']) {
+for (const folder of fs.existsSync(root) ? ['plain', 'untied-epsilon'] : []) {
   const cases = path.join(root, folder, 'cases');
   for (const precision of ['f32', 'bf16'] as const) {
     let model: MMAR | undefined;
     for (const file of fs.readdirSync(cases).filter((f) => f.includes(only))) {
       test(`${folder} ${file} ${precision}`, async () => {
         model ??= await loadMMAR(node_platform.source(path.join(root, folder)), { device, precision });
-        const { tensors, metadata } = await read_case(path.join(cases, file));
+        const { tensors, metadata } = await read_tensors(path.join(cases, file));
         const out = await trace(model, metadata.part, tensors, metadata);
         for (const [name, { values, integers }] of out) {
           const expect = tensors.get(`expect.${name}`)!.values, reference = tensors.get(`expect_bf16.${name}`);

@@ -1,5 +1,6 @@
 // Models whose sizes fit nothing: heads of 6 and 22, 7 heads over 1 kv head, rank 13, 36 tokens, vocabulary 515 … in f32
-// against the f64 reference, and in bf16 as close as rounding allows. Each is a checkpoint made here, of random weights.
+// against the f64 reference, and in bf16 as close as rounding allows; some parts also with the kernels for real GPUs, on
+// SwiftShader (lavapipe takes minutes to compile them). Each is a checkpoint made here, of random weights.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memory_source } from '../../loaders/memory_source.ts';
@@ -10,7 +11,7 @@ import { Parts } from '../../model/parts.ts';
 import { type TraceTensors, trace } from '../../model/trace.ts';
 import { Weights } from '../../model/weights.ts';
 import type { Source } from '../../platform/platform.ts';
-import { bf16, device, numbers, relative_rms } from '../gpu.ts';
+import { bf16, device, hardware_device, numbers, relative_rms } from '../gpu.ts';
 import { ReferenceModel, flat, rows_of } from './reference.ts';
 
 const base = {
@@ -42,6 +43,9 @@ function random_checkpoint(json: object): { source: Source; config: Config; weig
   const files = new Map([['model.safetensors', safetensors_bytes(tensors)], ['config.json', new TextEncoder().encode(JSON.stringify(json))]]);
   return { source: memory_source('test', files), config, weights };
 }
+
+const gpu_kernels = device.adapter.architecture === 'swiftshader' ? await hardware_device() : undefined;
+const parts_on_gpu_kernels = ['visual', 'hidden', 'diffusion', 'decode'];
 
 for (const [name, json] of Object.entries(models)) {
   const { source, config, weights } = random_checkpoint(json), reference = new ReferenceModel(config, weights);
@@ -84,22 +88,25 @@ for (const [name, json] of Object.entries(models)) {
     encode: { inputs: { pixels: [[3, S, S], pixels] }, want: () => ({ tokens: flat(reference.encode(rows_of(planes_to_rows(pixels, 3), 3))) }) },
     decode: { inputs: { tokens: [[L, d], tokens] }, want: () => ({ pixels: rows_to_planes(flat(reference.decode(rows_of(tokens, d))), 3) }) },
   };
-  const models_by_precision: Partial<Record<'f32' | 'bf16', MMAR>> = {};
+  const loaded = new Map<string, MMAR>();
   for (const [part, { inputs, settings, want }] of Object.entries(cases)) {
     test(`${name}: ${part}`, async () => {
       const given: TraceTensors = new Map(Object.entries(inputs).map(([key, [shape, values]]) => [key, { shape, values }])), wanted = want();
-      for (const precision of ['f32', 'bf16'] as const) {
-        const model = (models_by_precision[precision] ??= await loadMMAR(source, { device, precision }));
-        for (const [key, { values, integers }] of await trace(model, part, given, settings)) {
+      const runs: [string, 'f32' | 'bf16', typeof device][] = [['f32', 'f32', device], ['bf16', 'bf16', device]];
+      if (gpu_kernels && parts_on_gpu_kernels.includes(part)) runs.push(['f32 on GPU kernels', 'f32', gpu_kernels]);
+      for (const [key, precision, on] of runs) {
+        const model = loaded.get(key) ?? (await loadMMAR(source, { device: on, precision }));
+        loaded.set(key, model);
+        for (const [output, { values, integers }] of await trace(model, part, given, settings)) {
           if (integers && precision === 'bf16') continue;
-          const error = relative_rms(values, wanted[key]);
-          assert.ok(error <= (integers ? 0 : precision === 'f32' ? 1e-4 : part === 'generate' ? 1 : 0.05), `${precision} ${key}: ${error}`);
+          const error = relative_rms(values, wanted[output]);
+          assert.ok(error <= (integers ? 0 : precision === 'f32' ? 1e-4 : part === 'generate' ? 1 : 0.05), `${key} ${output}: ${error}`);
         }
       }
     });
   }
   test(`${name}: close`, async () => {
-    for (const model of Object.values(models_by_precision)) await model.close();
+    for (const model of loaded.values()) await model.close();
   });
 }
 

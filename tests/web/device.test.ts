@@ -23,7 +23,7 @@ await in_browsers('device', (test) => {
     await page.open('#prompt=pizza&seed=1&steps=10&iterations=16');
     const lose = () => page.page.evaluate(() => (globalThis as any).mmar.engine.lose_device());
     await page.press('Draw');
-    await page.says('draw-status', /step [2-9] of 16/);
+    await page.says('draw-status', /Step [2-9] of 16/);
     await lose();
     await page.says('draw-status', /did not work/);
     await page.says('notices', /device was lost/);

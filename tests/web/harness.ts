@@ -94,9 +94,15 @@ export class TestPage {
   }
 
   async press(name: string, role = 'button'): Promise<void> {
-    const control = await this.control(name, role);
-    await control.evaluate((e) => (e as HTMLElement).scrollIntoView({ block: 'center' }));
-    await control.click();
+    for (let tries = 1; ; tries++) {
+      const control = await this.control(name, role);
+      try {
+        await control.evaluate((e) => (e as HTMLElement).scrollIntoView({ block: 'center' }));
+        return await control.click();
+      } catch (error) {
+        if (tries > 2 || !/detached/.test((error as Error).message)) throw error; // a list was just drawn anew
+      }
+    }
   }
 
   async fill(name: string, value: string | number, role = typeof value === 'number' ? 'spinbutton' : 'textbox'): Promise<void> {
@@ -150,7 +156,7 @@ export async function in_browsers(title: string, tests: (test: WebTest, browser:
   for (const name of (process.env.MMAR_BROWSER?.split(',') ?? Object.keys(adapter_of)) as BrowserName[]) {
     const browser = await launch(name), tested = suite(`${title} in ${name}`);
     if (typeof browser === 'string') {
-      console.log(`skipped ${title} in ${name}: ${browser}`);
+      console.log(`skipped: ${title} in ${name}: ${browser}`);
       tested.skip(name, () => {});
     } else {
       tests((label, run) => tested(label, async () => {

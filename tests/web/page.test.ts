@@ -36,7 +36,7 @@ await in_browsers('page', (test) => {
     await page.fill('Iterations', 16);
     assert.is(await page.page.evaluate(() => location.hash), '#prompt=sunflower&seed=7&steps=10&iterations=16');
     await page.press('Draw');
-    await page.says('draw-status', /step [2-9] of 16/);
+    await page.says('draw-status', /Step [2-9] of 16/);
     await page.press('Stop');
     await page.says('draw-status', /^Stopped/, 30);
     assert.is(await page.page.evaluate(() => document.querySelectorAll('#gallery img').length), 0);
@@ -60,7 +60,7 @@ await in_browsers('page', (test) => {
       const files = new DataTransfer();
       files.items.add(new File([Uint8Array.from(bytes)], name, { type: 'image/png' }));
       if (kind === 'drop') document.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
-      else document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: files, bubbles: true }));
+      else document.dispatchEvent(Object.defineProperty(new ClipboardEvent('paste', { bubbles: true }), 'clipboardData', { value: files }));
     }, kind, bytes, name);
     await give('drop', [...fs.readFileSync('checkpoints/emoji/reference/rocket.png')], 'rocket.png');
     await page.says('read-status', /rocket\.png/);
