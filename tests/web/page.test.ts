@@ -56,6 +56,7 @@ await in_browsers('page', (test) => {
     await page.says('read-status', /pizza\.png, 64 × 64/);
     await page.press('Ask');
     await page.says('answers', /What is this\?\s*pizza/);
+    await page.says('read-status', /tokens in/);
     const give = (kind: 'drop' | 'paste', bytes: number[], name: string) => page.page.evaluate((kind, bytes, name) => {
       const files = new DataTransfer();
       files.items.add(new File([Uint8Array.from(bytes)], name, { type: 'image/png' }));
