@@ -86,11 +86,13 @@ export class TestPage {
 
   text = (id: string): Promise<string> => this.page.evaluate((id) => document.getElementById(id)!.textContent!.trim(), id);
 
-  /** The control that a person would call so. */
+  /** The control that a person would call so, as soon as it is there. */
   async control(name: string, role: string): Promise<ElementHandle> {
-    const found = await this.page.$(`::-p-aria([name="${name}"][role="${role}"])`);
-    if (!found) throw new Error(`no ${role} is called ${name}`);
-    return found;
+    for (const until = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+      const found = await this.page.$(`::-p-aria([name="${name}"][role="${role}"])`);
+      if (found) return found;
+      if (Date.now() > until) throw new Error(`no ${role} is called ${name}; notices: ${await this.text('notices')}`);
+    }
   }
 
   async press(name: string, role = 'button'): Promise<void> {
@@ -151,26 +153,32 @@ export class TestPage {
 
 export type WebTest = (name: string, run: (page: TestPage) => Promise<void>) => void;
 
-/** Runs `tests` once a browser, each test in a fresh page of a fresh origin; a browser that is not here is skipped, visibly. */
-export async function in_browsers(title: string, tests: (test: WebTest, browser: BrowserName) => void): Promise<void> {
+/**
+ * Runs `tests` once a browser, each test in a fresh page of a fresh origin; a browser that is not here is skipped, visibly.
+ * `done` is called behind the last.
+ */
+export async function in_browsers(title: string, tests: (test: WebTest, browser: BrowserName) => void, done = () => {}): Promise<void> {
+  const suites: ReturnType<typeof suite>[] = [];
   for (const name of (process.env.MMAR_BROWSER?.split(',') ?? Object.keys(adapter_of)) as BrowserName[]) {
     const browser = await launch(name), tested = suite(`${title} in ${name}`);
+    suites.push(tested);
     if (typeof browser === 'string') {
       console.log(`skipped: ${title} in ${name}: ${browser}`);
       tested.skip(name, () => {});
-    } else {
-      tests((label, run) => tested(label, async () => {
-        const server = await TestServer.start(), page = await browser.newPage(); // each port is an origin: nothing is kept there yet
-        try {
-          await page.setViewport({ width: 1280, height: 900 });
-          await run(new TestPage(page, server));
-        } finally {
-          await page.close().catch(() => {});
-          server.close();
-        }
-      }), name);
-      tested.after(() => browser.close());
+      continue;
     }
-    tested.run();
+    tests((label, run) => tested(label, async () => {
+      const server = await TestServer.start(), page = await browser.newPage(); // each port is an origin: nothing is kept there yet
+      try {
+        await page.setViewport({ width: 1280, height: 900 });
+        await run(new TestPage(page, server));
+      } finally {
+        await page.close().catch(() => {});
+        server.close();
+      }
+    }), name);
+    tested.after(() => browser.close());
   }
+  suites.at(-1)!.after(done);
+  for (const tested of suites) tested.run(); // only now: uvu runs side by side what comes later
 }

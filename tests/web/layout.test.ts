@@ -37,7 +37,7 @@ async function look(page: TestPage, what: string): Promise<void> {
     fs.mkdirSync(shots, { recursive: true });
     const file = (name: string) => path.join(shots, `${name}.png`) as `${string}.png`;
     if (shots !== 'docs') await page.page.screenshot({ path: file(`${what}-${width}-${scheme}`), fullPage: true });
-    else if (width > 500 && scheme === 'light') await page.page.screenshot({ path: file(`web-${what}`), fullPage: what === 'reading' });
+    else if (width > 500 && scheme === 'light' && (what === 'drawing' || what === 'reading')) await page.page.screenshot({ path: file(`web-${what}`) });
   }
 }
 

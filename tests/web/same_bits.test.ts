@@ -95,10 +95,9 @@ await in_browsers('same bits', (test, browser) => {
     }
     await model.close();
     device.destroy();
-    close_gpu();
     assert.equal(page.errors, []);
   });
-});
+}, close_gpu);
 
 async function draw(model: MMAR, prompt: string, seed: number): Promise<Picture> {
   let picture: Picture | undefined;
