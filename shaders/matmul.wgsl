@@ -16,10 +16,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
   let mine = shape.first_quad[run] + (group.x - shape.first_tile[run]) * ${threads}u + lane;
   let quad = min(mine, shape.first_quad[run + 1u] - 1u);
-  let w0 = 4u * quad * shape.w_pitch;
-  let w1 = min(4u * quad + 1u, shape.w_rows - 1u) * shape.w_pitch;
-  let w2 = min(4u * quad + 2u, shape.w_rows - 1u) * shape.w_pitch;
-  let w3 = min(4u * quad + 3u, shape.w_rows - 1u) * shape.w_pitch;
+#for n in 4
+  let w#n = weight_row(quad, #nu);
+#endfor
   let first_row = group.y * ${tile_m}u;
 #for i in ${tile_m}
   var c#i = vec4<f32>();

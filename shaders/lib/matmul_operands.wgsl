@@ -48,6 +48,11 @@ fn low_begin(run: u32) -> u32 {
   return (run + shape.first_run) * shape.low_quads;
 }
 
+// Where the weights of a quad's column begin; those of a column past the last are some others, which `store` drops.
+fn weight_row(quad: u32, column: u32) -> u32 {
+  return min(4u * quad + column, shape.w_rows - 1u) * shape.w_pitch;
+}
+
 fn store(row: u32, quad: u32, sum: vec4<f32>) {
   let n = shape.y_first + quad;
   var v = shape.alpha * sum;
