@@ -7,6 +7,7 @@ import zlib from 'node:zlib';
 import type { AdapterDescription } from '../engine/device.ts';
 import { describe_adapter } from '../engine/device.ts';
 import { MMARError } from './error.ts';
+import { rest_while_waiting } from './node_rest.ts';
 
 export interface NodeAdapter {
   /** The name that `--adapter` takes, or a part of it. */
@@ -38,7 +39,10 @@ export async function node_adapters(): Promise<NodeAdapter[]> {
       alive.push(gpu);
       return gpu.requestAdapter({ powerPreference: 'high-performance' });
     });
-    if (adapter) found.push({ name, adapter, description: describe_adapter(adapter) });
+    if (!adapter) continue;
+    const description = describe_adapter(adapter);
+    if (description.kind === 'software') rest_while_waiting(adapter);
+    found.push({ name, adapter, description });
   }
   const rank = ({ name, description }: NodeAdapter): number => (description.kind === 'hardware' ? 0 : /swiftshader/i.test(name) ? 2 : 1);
   return found.sort((a, b) => rank(a) - rank(b));

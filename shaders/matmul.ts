@@ -106,8 +106,8 @@ const even_tile = (rows: number, most: number): number => Math.ceil(rows / Math.
 
 const kernels: Record<MatmulVariant, (device: Device, x: Tensor, out_features: number) => Kernel> = {
   direct({ subgroup_size: subgroup }, x, out_features) {
-    // Wide vectors that share x gain from reading w less often; narrow ones run out of registers.
-    const tile_m = even_tile(Math.max(1, x.rows), subgroup >= 8 ? 14 : 8), words = x.type === 'bf16' ? 2 : 4;
+    // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of registers.
+    const tile_m = even_tile(Math.max(1, x.rows), subgroup < 8 ? 8 : x.rows < 256 ? 14 : 28), words = x.type === 'bf16' ? 2 : 4;
     // Long workgroups have less overhead, but there must be enough of them for all cores.
     const threads = quads(out_features) * Math.ceil(x.rows / tile_m) >= 64 * 16 ? 64 : 8, base = { source: matmul_wgsl, lanes: threads, threads, tile_m, words };
     if (!subgroup || subgroup > threads) return { ...base, subgroup: 0, loads: 0 };

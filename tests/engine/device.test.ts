@@ -100,4 +100,22 @@ test('a program replays without new memory, and its scratch serves the next prog
   assert.equal([...(await device.read(y))], [...want]);
 });
 
+(device.software ? test : test.skip)('the processor is left to a software adapter while its work is awaited', async () => {
+  let x = tensor('f32', [1024, 1024], numbers(1 << 20));
+  const program = await device.record('long', (p) => {
+    for (let i = 0; i < 400; i++) x = scale(p, x, 1);
+  });
+  let turns = 0, working = true;
+  const count = (): void => void (working && (turns++, setImmediate(count)));
+  device.run(program);
+  const start = performance.now();
+  count();
+  await device.idle();
+  working = false;
+  const ms = performance.now() - start;
+  assert.ok(ms > 50, `the work took ${ms} ms`);
+  assert.ok(turns < 100 + 2 * ms, `${turns} turns of the event loop in ${ms} ms`);
+  program.destroy();
+});
+
 test.run();
