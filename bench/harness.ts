@@ -36,7 +36,7 @@ async function measure(device: Device, kernel: string, { name, flops, bytes, rec
   }));
   const time = async (runs: number): Promise<number> => {
     const start = performance.now();
-    for (let i = 0; i < runs; i++) device.run(program);
+    for (let i = 0; i < runs; i++) await device.run(program);
     await device.idle();
     return (performance.now() - start) / runs;
   };

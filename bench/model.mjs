@@ -1,5 +1,5 @@
-// node bench/model.mjs --model DIR [--adapter NAME] [--only load,prefill,decode,step,picture] [--set key=value] [--cold] [--json]:
-// loads a checkpoint and times what it does at its true size, with the peak memory of each.
+// node bench/model.mjs --model DIR [--adapter NAME] [--only load,prefill,decode,step,picture] [--set key=value] [--cold] [--profile]
+// [--json]: loads a checkpoint and times what it does at its true size, with the peak memory of each.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build_node } from '../esbuild.config.mjs';

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Device } from '../engine/device.ts';
+import { Profile } from '../engine/profile.ts';
 import { type Checkpoint, open_checkpoint } from '../loaders/checkpoint.ts';
 import { compose } from '../loaders/compose.ts';
 import { type MMAR, loadMMAR } from '../model/mmar.ts';
@@ -16,7 +17,7 @@ import { permutation } from '../shaders/random.ts';
 
 const { values } = parseArgs({ options: {
   model: { type: 'string' }, adapter: { type: 'string' }, precision: { type: 'string', default: 'bf16' }, json: { type: 'boolean', default: false },
-  cold: { type: 'boolean', default: false }, set: { type: 'string', multiple: true, default: [] }, only: { type: 'string', default: 'load,prefill,decode,step' }, iterations: { type: 'string', default: '64' },
+  cold: { type: 'boolean', default: false }, profile: { type: 'boolean', default: false }, set: { type: 'string', multiple: true, default: [] }, only: { type: 'string', default: 'load,prefill,decode,step' }, iterations: { type: 'string', default: '64' },
 } });
 const only = values.only.split(',');
 
@@ -28,6 +29,8 @@ interface Row {
   /** The whole process's peak so far (a software adapter's device memory is in it). */
   process_peak: number;
   note?: string;
+  /** Seconds on the device of each part, with `--profile`. */
+  parts?: Record<string, number>;
 }
 
 const rows: Row[] = [];
@@ -55,8 +58,11 @@ async function read_raw(checkpoint: Checkpoint): Promise<{ bytes: number; second
 }
 
 function report(row: Row): void {
+  if (device.profile) row.parts = device.profile.seconds;
+  if (values.profile) device.profile = new Profile(device.gpu);
   rows.push(row);
   if (!values.json) console.log(`${row.what.padEnd(44)} ${row.seconds.toFixed(2).padStart(9)} s ${mb(row.device_peak)} MB ${mb(row.process_peak)} MB  ${row.note ?? ''}`);
+  for (const [part, seconds] of Object.entries(values.json ? {} : row.parts ?? {})) console.log(`  ${part.padEnd(42)} ${seconds.toFixed(2).padStart(9)} s`);
 }
 
 /** As the device's own clock has no word in it, everything is timed until the queue is empty. */

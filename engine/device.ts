@@ -32,8 +32,10 @@ export function describe_adapter(adapter: GPUAdapter): AdapterDescription {
   };
 }
 
-/** Most dispatches in one command buffer: enough to hide its cost, few enough that no driver takes it for a hang. */
-const dispatches_per_submit = 512;
+/** Most dispatches in one submission: enough to hide its cost. */
+const most_dispatches = 512;
+/** Seconds that a submission should take: few enough to stop soon, and for no driver to take it for a hang. */
+const submission_seconds = { least: 0.03, most: 0.15 };
 
 /** A GPU device with all that runs on it: memory, pipelines, recorded programs, one queue. */
 export class Device {
@@ -50,7 +52,10 @@ export class Device {
   private pass: GPUComputePassEncoder | undefined;
   private pass_part = '';
   private recorded = 0;
-  private in_flight: Promise<undefined> | undefined;
+  private in_flight: Promise<void> | undefined;
+  /** When the last submission was done. */
+  private done = 0;
+  private running: Promise<void> = Promise.resolve();
 
   /** Use `open`, or `dry_device`. */
   constructor(readonly gpu: GPUDevice, readonly adapter: AdapterDescription, max_binding: number) {
@@ -141,10 +146,20 @@ export class Device {
     return program;
   }
 
-  /** Appends a replay of `program` to the commands that the next `submit` sends. */
-  run(program: Program): void {
+  /**
+   * Replays `program` behind all that runs already; its last dispatches wait for the next `submit`. Stays a submission ahead
+   * of the device and no more, so that `signal` is heard within a few tenths of a second, however long the program.
+   */
+  run(program: Program, signal?: AbortSignal): Promise<void> {
+    // Programs share scratch memory: one runs after the other, also where two tasks take turns.
+    const run = this.running.then(() => this.replay(program, signal));
+    this.running = run.catch(() => {});
+    return run;
+  }
+
+  private async replay(program: Program, signal?: AbortSignal): Promise<void> {
     for (const step of program.steps) {
-      if (this.recorded >= dispatches_per_submit) this.submit();
+      if (this.recorded >= program.dispatches_at_once) await this.send(program, signal);
       this.encoder ??= this.gpu.createCommandEncoder({ label: program.name });
       if (!this.pass || (this.profile && this.pass_part !== step.part)) {
         this.pass?.end();
@@ -170,14 +185,29 @@ export class Device {
   }
 
   /** Sends what was recorded and waits until what the call before this one sent is done: keeps the device one step ahead. */
-  async pace(signal?: AbortSignal): Promise<void> {
-    this.submit();
+  pace(signal?: AbortSignal): Promise<void> {
+    return this.send(undefined, signal);
+  }
+
+  /** @param program whose dispatches fill this submission: how long it takes tells how many the next ones should have */
+  private async send(program?: Program, signal?: AbortSignal): Promise<void> {
     const before = this.in_flight;
-    this.in_flight = this.gpu.queue.onSubmittedWorkDone();
+    this.submit();
+    this.in_flight = this.submitted_work(program);
     await before;
     await this.profile?.collect();
     this.check();
     check_cancelled(signal);
+  }
+
+  private async submitted_work(program?: Program): Promise<void> {
+    const sent = performance.now();
+    await this.gpu.queue.onSubmittedWorkDone().catch(() => {}); // why it was lost `check` tells
+    const now = performance.now(), seconds = (now - Math.max(sent, this.done)) / 1000;
+    this.done = now;
+    if (!program) return;
+    if (seconds > submission_seconds.most) program.dispatches_at_once = Math.max(1, program.dispatches_at_once >> 1);
+    else if (seconds < submission_seconds.least) program.dispatches_at_once = Math.min(most_dispatches, program.dispatches_at_once << 1);
   }
 
   /** Sends what was recorded and waits for all of it. */
@@ -224,7 +254,7 @@ export class Device {
       for (const tensor of Object.values<Tensor>(results)) p.keep(tensor);
     });
     try {
-      this.run(program);
+      await this.run(program, signal);
       await this.idle(signal);
       const values = {} as Record<K, Float32Array<ArrayBuffer>>;
       for (const [key, tensor] of Object.entries(results) as [K, Tensor][]) values[key] = await this.read(tensor);

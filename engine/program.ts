@@ -68,6 +68,9 @@ export class Recorder {
 
 /** Dispatches recorded once and replayed: no allocation, look-up or check happens when it runs. */
 export class Program {
+  /** How many are sent together: `Device.run` finds it out. */
+  dispatches_at_once = 8;
+
   private constructor(readonly name: string, readonly steps: Step[], private readonly uniforms: GPUBuffer | undefined, private readonly device: Device) {}
 
   static async plan(recorder: Recorder): Promise<Program> {

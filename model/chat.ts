@@ -87,7 +87,7 @@ export class TextModel {
       const sequence = await this.room(ids.length + settings.max_new_tokens + 1), known = common_prefix(this.cached, ids.slice(0, -1));
       this.cached = ids.slice(0, known);
       sequence.begin(ids, known, seed);
-      await sequence.prefill(ids.length - known, settings);
+      await sequence.prefill(ids.length - known, settings, signal);
       this.cached = [...ids];
       for await (const id of sequence.decode(ids.length, settings, signal)) {
         yield id;

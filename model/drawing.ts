@@ -105,7 +105,7 @@ export class Drawing {
     check_cancelled(signal);
     const { device } = this, { image_tokens: L } = this.parts.config;
     const hidden = hidden_after(L, settings.iterations);
-    await this.begin(input, settings);
+    await this.begin(input, settings, signal);
     for (let k = 0, now = L; k < settings.iterations; k++) {
       const drawn = input.order.slice(L - now, L - hidden[k]), known = L - hidden[k], guidance = guidance_at(settings.cfg, settings.cfg_schedule, known, L);
       now = hidden[k];
@@ -114,10 +114,7 @@ export class Drawing {
       this.write(group.chosen, drawn);
       this.write(this.tables.guidance, [guidance]);
       this.write(this.tables.step, [0]);
-      device.run(image);
-      device.run(group.begin);
-      for (const chunk of group.chunks) device.run(chunk);
-      device.run(group.end);
+      for (const program of [image, group.begin, ...group.chunks, group.end]) await device.run(program, signal);
       await device.pace(signal);
       yield { iteration: k + 1, iterations: settings.iterations, drawn, known, total: L, guidance };
     }
@@ -125,7 +122,7 @@ export class Drawing {
   }
 
   /** Text prefill, noise and tables: all that comes before the first iteration. */
-  private async begin({ before, uncond, noise, order }: DrawingInput, { eta, temperature }: DrawingSettings): Promise<void> {
+  private async begin({ before, uncond, noise, order }: DrawingInput, { eta, temperature }: DrawingSettings, signal?: AbortSignal): Promise<void> {
     const { device, context, parts, steps } = this, { config, llm } = parts, L = config.image_tokens, d = config.image_tokenizer.embed_dim;
     if (order.length !== L || new Set(order).size !== L || order.some((i) => i >= L)) throw new MMARError('usage', `order is no permutation of the ${L} image tokens`);
     this.write(this.mask, new Uint32Array(L).fill(1));
@@ -144,19 +141,19 @@ export class Drawing {
         p.part('Diffusion MLP');
         parts.diffusion.times(p, t, this.times);
       });
-      device.run(program);
-      device.submit();
+      await device.run(program);
       await device.idle();
       program.destroy();
       device.release(t);
     }
     if ('seed' in noise) {
       this.write(this.seed, seed_words(noise.seed));
-      device.run(await this.program(`noise ${temperature}`, (p) => {
+      const program = await this.program(`noise ${temperature}`, (p) => {
         p.part('Diffusion MLP');
         normal_noise(p, this.seed, noise_stream, this.noise, temperature);
         if (this.noisy) normal_noise(p, this.seed, step_noise_stream, this.step_noise);
-      }));
+      });
+      await device.run(program, signal);
     } else {
       this.write(this.noise, noise.noise);
       if (this.noisy) this.write(this.step_noise, noise.step_noise ?? []);
@@ -164,11 +161,12 @@ export class Drawing {
     for (const [b, text] of [before, uncond].slice(0, this.branches).entries()) {
       const branch = { ...context, branches: 1, first: b };
       for (const count of llm.passes(device, text.length + 1)) {
-        device.run(await this.program(`text ${b} ${count}`, (p) => {
+        const program = await this.program(`text ${b} ${count}`, (p) => {
           p.part('text prefill');
           llm.forward(p, llm.embed_tokens(p, branch, count), branch, 'text');
           advance(p, context.position, count, b);
-        }));
+        });
+        await device.run(program, signal);
       }
     }
   }

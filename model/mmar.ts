@@ -38,7 +38,7 @@ export interface GenerateOptions extends Partial<DrawingSettings> {
 /** A step of `generate`. The last one's `known` equals its `total`. */
 export interface GenerateStep extends DrawingStep {
   /** The picture as it stands: tokens that are not known yet count as zero. */
-  preview(): Promise<Picture>;
+  preview(signal?: AbortSignal): Promise<Picture>;
   /** The tokens drawn so far, f32 [L, d]. */
   tokens(): Promise<Float32Array<ArrayBuffer>>;
 }
@@ -151,7 +151,7 @@ export class MMAR {
       const needed = Math.max(input.before.length, guided ? input.uncond.length : 0) + 1 + this.config.image_tokens;
       const drawing = await this.drawing_for(branches, needed, settings);
       for await (const step of drawing.run(input, settings, signal)) {
-        yield { ...step, preview: () => this.decode_from(drawing.tokens), tokens: () => this.device.read(drawing.tokens) };
+        yield { ...step, preview: (signal) => this.decode_from(drawing.tokens, signal), tokens: () => this.device.read(drawing.tokens) };
       }
     } finally {
       done();
@@ -165,7 +165,7 @@ export class MMAR {
     if (!(top_p > 0 && top_p <= 1)) throw new MMARError('usage', `top_p is ${top_p}; give a number over 0, at most 1`);
     if (!Number.isInteger(max_new_tokens) || max_new_tokens < 1) throw new MMARError('usage', `max_new_tokens is ${max_new_tokens}; give a whole number from 1 up`);
     const tokenizer = await this.tokenizer(), stream = tokenizer.decode_stream();
-    const tokens = await this.encode(image);
+    const tokens = await this.encode(image, signal);
     for await (const id of this.read({ ...tokenizer.reading_prompt(question), tokens }, { temperature, top_p, seed, max_new_tokens, eos_ids: tokenizer.eos_ids }, signal)) {
       yield { text: stream.push(id), id };
     }
@@ -185,17 +185,17 @@ export class MMAR {
   }
 
   /** A picture's tokens, f32 [L, d]; it is resized and centre-cropped to the model's size. */
-  async encode(picture: Picture): Promise<Float32Array<ArrayBuffer>> {
-    return this.encode_pixels(picture_to_pixels(picture, this.config.image_tokenizer.resolution));
+  async encode(picture: Picture, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>> {
+    return this.encode_pixels(picture_to_pixels(picture, this.config.image_tokenizer.resolution), signal);
   }
 
   /** @param planes [3, S, S] in [-1, 1] */
-  async encode_pixels(planes: Float32Array): Promise<Float32Array<ArrayBuffer>> {
+  async encode_pixels(planes: Float32Array, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>> {
     const { resolution: S, in_channels } = this.config.image_tokenizer, { device, parts } = this;
     const pixels = device.tensor('pixels', 'f32', [S * S, in_channels]);
     try {
       device.write(pixels, pack_rows('f32', in_channels, planes_to_rows(planes, in_channels)));
-      const { tokens } = await device.evaluate('encode', (p) => (p.part('encode'), { tokens: parts.image_tokenizer.encode(p, pixels) }));
+      const { tokens } = await device.evaluate('encode', (p) => (p.part('encode'), { tokens: parts.image_tokenizer.encode(p, pixels) }), signal);
       return tokens;
     } finally {
       device.release(pixels);
@@ -203,26 +203,26 @@ export class MMAR {
   }
 
   /** The picture of tokens, f32 [L, d]. */
-  async decode(tokens: ArrayLike<number>): Promise<Picture> {
-    return pixels_to_picture(await this.decode_pixels(tokens), this.config.image_tokenizer.resolution);
+  async decode(tokens: ArrayLike<number>, signal?: AbortSignal): Promise<Picture> {
+    return pixels_to_picture(await this.decode_pixels(tokens, signal), this.config.image_tokenizer.resolution);
   }
 
   /** The pixels of tokens, [3, S, S], not clamped. */
-  async decode_pixels(tokens: ArrayLike<number>): Promise<Float32Array> {
+  async decode_pixels(tokens: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array> {
     const { tokens: input } = await this.decoding();
     this.device.write(input, pack_rows('f32', input.cols, tokens));
-    return this.run_decoder();
+    return this.run_decoder(signal);
   }
 
-  private async decode_from(tokens: Tensor): Promise<Picture> {
+  private async decode_from(tokens: Tensor, signal?: AbortSignal): Promise<Picture> {
     const { tokens: input } = await this.decoding();
     this.device.copy(tokens, input);
-    return pixels_to_picture(await this.run_decoder(), this.config.image_tokenizer.resolution);
+    return pixels_to_picture(await this.run_decoder(signal), this.config.image_tokenizer.resolution);
   }
 
-  private async run_decoder(): Promise<Float32Array> {
+  private async run_decoder(signal?: AbortSignal): Promise<Float32Array> {
     const { program, pixels } = await this.decoding();
-    this.device.run(program);
+    await this.device.run(program, signal);
     const rows = await this.device.read(pixels);
     await this.device.idle();
     return rows_to_planes(rows, this.config.image_tokenizer.in_channels);

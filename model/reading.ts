@@ -35,9 +35,9 @@ export class Reading {
     const head = [...before, llm.image_start], tail = [llm.image_end, ...after];
     text.begin([...head, ...new Array<number>(L).fill(0), ...tail], 0, settings.seed);
     device.write(this.tokens, pack_rows('f32', this.tokens.cols, tokens));
-    await text.prefill(head.length);
-    device.run(await text.program('image', (p) => this.image(p)));
-    await text.prefill(tail.length, settings);
+    await text.prefill(head.length, undefined, signal);
+    await device.run(await text.program('image', (p) => this.image(p)), signal);
+    await text.prefill(tail.length, settings, signal);
     yield* text.decode(head.length + L + tail.length, settings, signal);
   }
 

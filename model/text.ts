@@ -41,9 +41,9 @@ export class TextSequence {
   }
 
   /** Runs the next `count` ids; with `sampling` also chooses the token that follows them. */
-  async prefill(count: number, sampling?: TokenSampling): Promise<void> {
+  async prefill(count: number, sampling?: TokenSampling, signal?: AbortSignal): Promise<void> {
     const passes = this.llm.passes(this.device, count);
-    for (const [i, rows] of passes.entries()) this.device.run(await this.text(rows, i === passes.length - 1 ? sampling : undefined));
+    for (const [i, rows] of passes.entries()) await this.device.run(await this.text(rows, i === passes.length - 1 ? sampling : undefined), signal);
   }
 
   /** Yields the tokens from position `start` on, the first of which `prefill` chose; the id that ends them is not part of them. */
@@ -53,7 +53,7 @@ export class TextSequence {
     for (let n = 0, next = device.read(context.ids); n < settings.max_new_tokens; n++) {
       const current = next;
       if (n + 1 < settings.max_new_tokens) {
-        device.run(decode);
+        await device.run(decode, signal);
         next = device.read(context.ids);
         next.catch(() => {}); // thrown where it is awaited
       }

@@ -28,7 +28,7 @@ export async function run(record: (p: Recorder) => Tensor | void, on = device): 
     if (made) result = p.keep(made);
     for (const { buffer } of scratch) on.gpu.queue.writeBuffer(buffer!, 0, new Uint8Array(buffer!.size).fill(255));
   });
-  on.run(program);
+  await on.run(program);
   const values = result ? await on.read(result) : (await on.idle(), new Float32Array());
   on.check();
   return values;

@@ -154,7 +154,7 @@ export class WorkerMMAR {
   generate({ signal, ...options }: GenerateOptions = {}): AsyncGenerator<GenerateStep> {
     return this.engine.stream<GenerateStep>('generate', [this.id, options], signal, (step, stream) => ({
       ...step,
-      preview: () => this.engine.call('preview', [stream]),
+      preview: (signal) => this.engine.call('preview', [stream], signal),
       tokens: () => this.engine.call('tokens', [stream]),
     }));
   }
@@ -165,13 +165,13 @@ export class WorkerMMAR {
   }
 
   /** A picture's tokens, f32 [L, d]. */
-  encode(picture: Picture): Promise<Float32Array<ArrayBuffer>> {
-    return this.engine.call('encode', [this.id, picture]);
+  encode(picture: Picture, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>> {
+    return this.engine.call('encode', [this.id, picture], signal);
   }
 
   /** The picture of tokens, f32 [L, d]. */
-  decode(tokens: ArrayLike<number>): Promise<Picture> {
-    return this.engine.call('decode', [this.id, tokens]);
+  decode(tokens: ArrayLike<number>, signal?: AbortSignal): Promise<Picture> {
+    return this.engine.call('decode', [this.id, tokens], signal);
   }
 
   /** Runs one part of the graph; see `trace`. */

@@ -100,10 +100,10 @@ const methods = {
     stops.delete(stream);
   },
 
-  preview: (_: CallContext, stream: number) => find(streams, stream, 'run').step!.preview(),
+  preview: ({ signal }: CallContext, stream: number) => find(streams, stream, 'run').step!.preview(signal),
   tokens: (_: CallContext, stream: number) => find(streams, stream, 'run').step!.tokens(),
-  encode: (_: CallContext, model: number, picture: Picture) => find(models, model, 'model').encode(picture),
-  decode: (_: CallContext, model: number, tokens: ArrayLike<number>) => find(models, model, 'model').decode(tokens),
+  encode: ({ signal }: CallContext, model: number, picture: Picture) => find(models, model, 'model').encode(picture, signal),
+  decode: ({ signal }: CallContext, model: number, tokens: ArrayLike<number>) => find(models, model, 'model').decode(tokens, signal),
   trace: (_: CallContext, model: number, part: string, inputs: TraceTensors, settings: Record<string, string>) => trace(find(models, model, 'model'), part, inputs, settings),
   memory: async (_: CallContext, model: number) => find(models, model, 'model').memory(),
   set_profile: async (_: CallContext, model: number, on: boolean) => find(models, model, 'model').set_profile(on),

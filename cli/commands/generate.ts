@@ -71,7 +71,7 @@ async function draw({ model, progress, signal }: Session, prompt: string, option
   for await (const step of model.generate({ prompt, seed, cfg, cfg_schedule, iterations, steps, eta, temperature, signal })) {
     if (step.iteration === 1) progress.start(`${prompt || 'anything'}, seed ${seed}`, step.iterations);
     progress.update(step.iteration);
-    if (step.known === step.total) picture = await step.preview();
+    if (step.known === step.total) picture = await step.preview(signal);
   }
   progress.stop();
   return picture!;

@@ -89,15 +89,30 @@ test('a program replays without new memory, and its scratch serves the next prog
     p.dispatch({ ...p.dispatches[0], read: [h], write: [y] });
   });
   const first = await chain(2), { held } = device.memory, pipelines = device.pipelines.count;
-  for (let i = 0; i < 50; i++) device.run(first);
+  for (let i = 0; i < 50; i++) await device.run(first);
   await device.idle();
   assert.is(device.memory.held, held);
   const second = await chain(0.5);
   assert.ok(device.memory.held - held <= 16 * 256, `${device.memory.held - held} bytes more: its parameters alone`);
   assert.is(device.pipelines.count, pipelines);
-  device.run(second);
+  await device.run(second);
   const want = numbers(4096).map((v) => v * 2 ** -10 * 0.5);
   assert.equal([...(await device.read(y))], [...want]);
+});
+
+test('a long program stops in the middle when its signal says so, and the next one is right', async () => {
+  let x = tensor('f32', [1024, 1024], numbers(1 << 20));
+  const long = await device.record('long', (p) => {
+    for (let i = 0; i < 4000; i++) x = scale(p, x, 1);
+  });
+  await device.idle();
+  const stop = new AbortController(), start = performance.now();
+  const error = failure(() => device.run(long, stop.signal)), short = device.evaluate('short', (p) => ({ y: scale(p, tensor('f32', [1, 4], [1, 2, 3, 4]), 3) }));
+  setTimeout(() => stop.abort(), 50);
+  assert.is((await error).code, 'cancelled');
+  assert.ok(performance.now() - start < 1000, `stopped after ${performance.now() - start} ms`);
+  assert.equal([...(await short).y], [3, 6, 9, 12]);
+  long.destroy();
 });
 
 (device.software ? test : test.skip)('the processor is left to a software adapter while its work is awaited', async () => {
@@ -107,9 +122,9 @@ test('a program replays without new memory, and its scratch serves the next prog
   });
   let turns = 0, working = true;
   const count = (): void => void (working && (turns++, setImmediate(count)));
-  device.run(program);
   const start = performance.now();
   count();
+  await device.run(program);
   await device.idle();
   working = false;
   const ms = performance.now() - start;

@@ -26,7 +26,7 @@ async function frequencies(logits: number[], sampling: TokenSampling, draws: num
       advance(p, seed, 1);
     }
   });
-  for (let i = 0; i < draws / 50; i++) device.run(program);
+  for (let i = 0; i < draws / 50; i++) await device.run(program);
   const counts = logits.map(() => 0);
   for (const id of await device.read(ids)) counts[id]++;
   return counts;
