@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
@@ -41,20 +42,13 @@ const mb = (bytes: number) => (bytes / 1e6).toFixed(0).padStart(7);
 const weight_files = (checkpoint: Checkpoint): string[] => [...new Set([...checkpoint.tensors.values()].map(({ file }) => path.join(values.model!, file)))];
 
 /** Takes the files out of the system's cache, which any user may: what follows comes from the disk. */
-function forget(checkpoint: Checkpoint): void {
-  for (const file of weight_files(checkpoint)) execFileSync('dd', [`if=${file}`, 'of=/dev/null', 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
+function forget(files: string[]): void {
+  for (const file of files) execFileSync('dd', [`if=${file}`, 'of=/dev/null', 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
 }
 
-/** Seconds to read every weight file from its start to its end, 8 MB at a time, into one buffer. */
-async function read_raw(checkpoint: Checkpoint): Promise<{ bytes: number; seconds: number }> {
-  const buffer = new Uint8Array(8 << 20), start = performance.now();
-  let bytes = 0;
-  for (const file of weight_files(checkpoint)) {
-    const handle = await fs.promises.open(file);
-    for (let got = 1; got; bytes += got) got = (await handle.read(buffer, 0, buffer.length)).bytesRead;
-    await handle.close();
-  }
-  return { bytes, seconds: since(start) };
+/** Reads files and does nothing with them, in a process of its own, whose memory does not count here. */
+function read_files(files: string[], into: 'one' | 'new'): { bytes: number; seconds: number } {
+  return JSON.parse(execFileSync(process.execPath, [fileURLToPath(new URL('../../bench/read_files.mjs', import.meta.url)), into, ...files], { encoding: 'utf8' }));
 }
 
 function report(row: Row): void {
@@ -81,15 +75,16 @@ if (values.set.length) checkpoint = await compose(checkpoint, { config: (json) =
 if (!values.json) console.log(`${name}\n${''.padEnd(46)}  time     device peak  process peak`);
 
 // What is compared finds the files alike: in the cache, or on the disk.
-const prepare = () => (values.cold ? forget(checkpoint) : read_raw(checkpoint));
-if (only.includes('load')) await prepare();
-const raw = only.includes('load') ? await read_raw(checkpoint) : undefined;
-if (only.includes('load')) await prepare();
+const files = weight_files(checkpoint), measured = only.includes('load');
+const prepare = () => void (measured && (values.cold ? forget(files) : read_files(files, 'one')));
+const raw = (['one', 'new'] as const).map((into) => (prepare(), measured ? read_files(files, into) : undefined));
+prepare();
 const base = process_peak(), start = performance.now();
 const model = await loadMMAR(checkpoint, { device, precision: values.precision as 'bf16', available: device.software ? available_memory() : undefined });
 const seconds = since(start), { weights, peak } = model.memory();
+const compared = raw.map((alone, i) => (alone ? `${alone.seconds.toFixed(2)} s into ${i ? 'new memory' : 'one buffer'} (ratio ${((alone.seconds / alone.bytes) * (weights / seconds)).toFixed(2)})` : ''));
 report({ what: 'load', seconds, device_peak: peak, process_peak: process_peak(), note:
-  `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${raw ? `${values.cold ? 'from the disk' : 'from the cache'}, reading alone ${raw.seconds.toFixed(2)} s, ${(raw.bytes / 1e6 / raw.seconds).toFixed(0)} MB/s, ratio ${(raw.seconds / raw.bytes * weights / seconds).toFixed(2)}; ` : ''}host beyond the weights ${mb(process_peak() - base - weights).trim()} MB` });
+  `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${measured ? `reading alone, ${values.cold ? 'from the disk' : 'from the cache'}, ${compared.join(', ')}; ` : ''}host beyond the weights ${mb(process_peak() - base - weights).trim()} MB` });
 
 const { llm, config } = model.parts, L = config.image_tokens;
 if (only.includes('prefill') || only.includes('decode')) {

@@ -12,15 +12,22 @@ export class Progress {
 
   /** @param shown how a value is written; as it is by default */
   start(label: string, total: number, shown: (value: number) => string = String): void {
+    this.show(total, (value, seconds) => {
+      const full = Math.round((30 * value) / total);
+      return `${label} ${'█'.repeat(full)}${'░'.repeat(30 - full)} ${shown(value)}/${shown(total)}${time_left((seconds * (total - value)) / value)}`;
+    });
+  }
+
+  /** What is being done, and for how long already, where there is nothing to count. */
+  busy(label: string): void {
+    this.show(1, (_, seconds) => `${label}${seconds < 1 ? '' : `, ${seconds.toFixed(0)} s`}`);
+  }
+
+  private show(total: number, line: (value: number, seconds: number) => string): void {
     this.stop();
     if (this.quiet || !process.stderr.isTTY) return;
-    this.bar = new SingleBar({
-      format: (options, { progress, value, total }) => {
-        const width = options.barsize ?? 30, full = Math.round(progress * width);
-        return `${label} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${shown(value)}/${shown(total)}`;
-      },
-      barsize: 30, clearOnComplete: true, hideCursor: null, gracefulExit: false, stream: process.stderr,
-    });
+    const start = performance.now(), format = (_: unknown, { value }: { value: number }) => line(value, (performance.now() - start) / 1000);
+    this.bar = new SingleBar({ format, clearOnComplete: true, hideCursor: null, gracefulExit: false, stream: process.stderr });
     this.bar.start(total, 0);
   }
 
@@ -33,6 +40,12 @@ export class Progress {
     this.bar?.stop();
     this.bar = undefined;
   }
+}
+
+/** Said once it can be told, and only where it matters. */
+function time_left(seconds: number): string {
+  if (!(seconds > 5 && seconds < Infinity)) return '';
+  return seconds < 90 ? `, ${seconds.toFixed(0)} s left` : `, ${(seconds / 60).toFixed(0)} min left`;
 }
 
 /** Bytes for people, in powers of 1000 as disks and networks count. */

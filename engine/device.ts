@@ -33,9 +33,12 @@ export function describe_adapter(adapter: GPUAdapter): AdapterDescription {
 }
 
 /** Most dispatches in one submission: enough to hide its cost. */
-const most_dispatches = 512;
-/** Seconds that a submission should take: few enough to stop soon, and for no driver to take it for a hang. */
-const submission_seconds = { least: 0.03, most: 0.15 };
+const dispatches_per_submit = 512;
+/** Seconds of work between two looks at whether to go on. */
+const seconds_at_once = 0.1;
+
+/** Dispatches of a program that take about as long, by those timed so far; a few at first. */
+const dispatches_at_once = ({ timed: { dispatches, seconds } }: Program): number => (dispatches ? Math.max(1, (dispatches * seconds_at_once) / seconds) : 8);
 
 /** A GPU device with all that runs on it: memory, pipelines, recorded programs, one queue. */
 export class Device {
@@ -51,7 +54,11 @@ export class Device {
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
   private pass_part = '';
+  /** Dispatches in the encoder, and since `send`. */
   private recorded = 0;
+  private unpaced = 0;
+  /** Whether it can be asked within a program how far it is: Firefox answers every 100 ms only. */
+  private prompt = false;
   private in_flight: Promise<void> | undefined;
   /** When the last submission was done. */
   private done = 0;
@@ -88,7 +95,9 @@ export class Device {
         requiredFeatures: wanted_features.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
         requiredLimits: description.limits,
       });
-      return new Device(gpu, description, max_binding);
+      const device = new Device(gpu, description, max_binding);
+      device.prompt = await answers_within(0.02, gpu);
+      return device;
     } catch (cause) {
       throw new MMARError('adapter', `adapter ${description.device || description.vendor} gives no device: ${(cause as Error).message.split('\n')[0]}`, { cause });
     }
@@ -147,8 +156,8 @@ export class Device {
   }
 
   /**
-   * Replays `program` behind all that runs already; its last dispatches wait for the next `submit`. Stays a submission ahead
-   * of the device and no more, so that `signal` is heard within a few tenths of a second, however long the program.
+   * Replays `program` behind all that runs already; its last dispatches wait for the next `submit`. Stays a tenth of a second
+   * of work ahead of the device and no more, so that `signal` is heard soon, however long the program.
    */
   run(program: Program, signal?: AbortSignal): Promise<void> {
     // Programs share scratch memory: one runs after the other, also where two tasks take turns.
@@ -159,7 +168,8 @@ export class Device {
 
   private async replay(program: Program, signal?: AbortSignal): Promise<void> {
     for (const step of program.steps) {
-      if (this.recorded >= program.dispatches_at_once) await this.send(program, signal);
+      if (this.prompt && this.unpaced >= dispatches_at_once(program)) await this.send(program, signal);
+      if (this.recorded >= dispatches_per_submit) this.submit();
       this.encoder ??= this.gpu.createCommandEncoder({ label: program.name });
       if (!this.pass || (this.profile && this.pass_part !== step.part)) {
         this.pass?.end();
@@ -170,6 +180,7 @@ export class Device {
       this.pass.setBindGroup(0, step.bind_group);
       this.pass.dispatchWorkgroups(...step.workgroups);
       this.recorded++;
+      this.unpaced++;
     }
   }
 
@@ -189,25 +200,29 @@ export class Device {
     return this.send(undefined, signal);
   }
 
-  /** @param program whose dispatches fill this submission: how long it takes tells how many the next ones should have */
+  /** @param program in whose middle this is */
   private async send(program?: Program, signal?: AbortSignal): Promise<void> {
-    const before = this.in_flight;
+    const before = this.in_flight, dispatches = this.unpaced;
     this.submit();
-    this.in_flight = this.submitted_work(program);
+    this.unpaced = 0;
+    this.in_flight = this.submitted_work().then((seconds) => {
+      if (!program) return;
+      program.timed.dispatches += dispatches;
+      program.timed.seconds += seconds;
+    });
     await before;
     await this.profile?.collect();
     this.check();
     check_cancelled(signal);
   }
 
-  private async submitted_work(program?: Program): Promise<void> {
+  /** Waits for the queue; returns the seconds since it had nothing to do, or was done the last time. */
+  private async submitted_work(): Promise<number> {
     const sent = performance.now();
     await this.gpu.queue.onSubmittedWorkDone().catch(() => {}); // why it was lost `check` tells
-    const now = performance.now(), seconds = (now - Math.max(sent, this.done)) / 1000;
-    this.done = now;
-    if (!program) return;
-    if (seconds > submission_seconds.most) program.dispatches_at_once = Math.max(1, program.dispatches_at_once >> 1);
-    else if (seconds < submission_seconds.least) program.dispatches_at_once = Math.min(most_dispatches, program.dispatches_at_once << 1);
+    const start = Math.max(sent, this.done);
+    this.done = performance.now();
+    return (this.done - start) / 1000;
   }
 
   /** Sends what was recorded and waits for all of it. */
@@ -269,4 +284,18 @@ export class Device {
     this.destroyed = true;
     this.gpu.destroy();
   }
+}
+
+async function answers_within(seconds: number, gpu: GPUDevice): Promise<boolean> {
+  const buffer = gpu.createBuffer({ label: 'answer', size: 4, usage: GPUBufferUsage.COPY_DST });
+  let took = 0;
+  for (const _ of ['where answers come at intervals, the first may come early', 'the second does not']) {
+    const start = performance.now();
+    gpu.queue.writeBuffer(buffer, 0, new Uint8Array(4));
+    gpu.queue.submit([]);
+    await gpu.queue.onSubmittedWorkDone();
+    took = (performance.now() - start) / 1000;
+  }
+  buffer.destroy();
+  return took < seconds;
 }

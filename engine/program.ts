@@ -68,8 +68,8 @@ export class Recorder {
 
 /** Dispatches recorded once and replayed: no allocation, look-up or check happens when it runs. */
 export class Program {
-  /** How many are sent together: `Device.run` finds it out. */
-  dispatches_at_once = 8;
+  /** What `Device.run` knows of how long its dispatches take. */
+  readonly timed = { dispatches: 0, seconds: 0 };
 
   private constructor(readonly name: string, readonly steps: Step[], private readonly uniforms: GPUBuffer | undefined, private readonly device: Device) {}
 

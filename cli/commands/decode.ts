@@ -26,9 +26,11 @@ async function decode(file: string, options: CommonOptions & { output?: string; 
   const picture = options.compare === undefined ? undefined : await read_picture(options.compare);
   const tokens = (await read_tensors(file)).tensors.get('tokens');
   if (!tokens) throw new MMARError('file', `${file} has no tensor tokens; give a file that mmar encode wrote`);
-  await with_model(options, async ({ model, signal }) => {
+  await with_model(options, async ({ model, progress, signal }) => {
     const { resolution } = model.config.image_tokenizer, start = performance.now();
+    progress.busy('decoding');
     const pixels = await model.decode_pixels(tokens.values, signal), seconds = seconds_since(start);
+    progress.stop();
     await write_picture(output, pixels_to_picture(pixels, resolution));
     const db = picture && psnr_to(picture, pixels, resolution);
     if (options.json) console.log(JSON.stringify({ file: output, psnr: db, seconds }));

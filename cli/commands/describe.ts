@@ -36,14 +36,17 @@ export function add_describe(program: Command): void {
 async function describe(file: string, options: Options): Promise<void> {
   const { question, maxNewTokens: max_new_tokens, temperature, topP: top_p, seed, json } = options;
   const image = await read_picture(file);
-  await with_model(options, async ({ model, adapter, signal }) => {
+  await with_model(options, async ({ model, adapter, progress, signal }) => {
     const start = performance.now();
     let text = '', tokens = 0;
+    progress.busy('reading the picture');
     for await (const piece of model.describe({ image, question, max_new_tokens, temperature, top_p, seed, signal })) {
+      progress.stop();
       text += piece.text;
       if (piece.id >= 0) tokens++; // what is left of the text at the end has no token of its own
       if (!json) process.stdout.write(piece.text);
     }
+    progress.stop();
     const seconds = seconds_since(start);
     console.log(json ? JSON.stringify({ text, tokens, seconds }) : '');
     if (options.verbose) say(`${tokens} tokens in ${seconds.toFixed(2)} s on ${adapter}`);

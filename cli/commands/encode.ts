@@ -22,10 +22,12 @@ async function encode(file: string, options: CommonOptions & { output?: string }
   const output = options.output ?? beside(file, '.safetensors');
   check_output(output, '.safetensors');
   const picture = await read_picture(file);
-  await with_model(options, async ({ model, signal }) => {
+  await with_model(options, async ({ model, progress, signal }) => {
     const { image_tokens, image_tokenizer: { embed_dim, resolution } } = model.config, start = performance.now();
+    progress.busy('encoding');
     const tokens = await model.encode(picture, signal), seconds = seconds_since(start), shape = [image_tokens, embed_dim];
     const db = psnr_to(picture, await model.decode_pixels(tokens, signal), resolution);
+    progress.stop();
     await write_tensors(output, new Map([['tokens', { shape, values: tokens }]]), { part: 'encode', picture: path.basename(file), resolution: String(resolution) });
     if (options.json) console.log(JSON.stringify({ file: output, shape, psnr: db, seconds }));
     else console.log(`${output}  tokens [${shape.join(', ')}]  PSNR ${db.toFixed(2)} dB at ${resolution}×${resolution}  ${seconds.toFixed(2)} s`);

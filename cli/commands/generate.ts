@@ -68,8 +68,8 @@ async function generate(prompt: string, options: Options): Promise<void> {
 async function draw({ model, progress, signal }: Session, prompt: string, options: Options): Promise<Picture> {
   const { seed, cfg, cfgSchedule: cfg_schedule, iterations, steps, eta, temperature } = options;
   let picture: Picture | undefined;
+  progress.start(`${prompt || 'anything'}, seed ${seed}`, iterations ?? model.defaults.iterations);
   for await (const step of model.generate({ prompt, seed, cfg, cfg_schedule, iterations, steps, eta, temperature, signal })) {
-    if (step.iteration === 1) progress.start(`${prompt || 'anything'}, seed ${seed}`, step.iterations);
     progress.update(step.iteration);
     if (step.known === step.total) picture = await step.preview(signal);
   }

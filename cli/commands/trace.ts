@@ -54,8 +54,10 @@ async function trace(part: string, options: Options): Promise<void> {
   const { own, config } = split_settings(options.set), { tensors, metadata } = await read_tensors(options.in);
   if (options.compare && ![...tensors.keys()].some((name) => name.startsWith('expect.'))) throw new MMARError('file', `${options.in} has no tensor expect.NAME to compare with; run it without --compare`);
 
-  await with_model({ ...options, set: config }, async ({ model }) => {
+  await with_model({ ...options, set: config }, async ({ model, progress }) => {
+    progress.busy(part);
     const start = performance.now(), outputs = await run_trace(model, part, tensors, { ...metadata, ...own }), seconds = seconds_since(start);
+    progress.stop();
     if (options.out) await write_tensors(options.out, outputs, { ...metadata, ...own, part });
     const shapes = Object.fromEntries([...outputs].map(([name, { shape }]) => [name, shape]));
     const comparison = options.compare ? compare_outputs(outputs, tensors, rule(part, options)) : undefined;

@@ -67,8 +67,10 @@ test('a folder in place of a file, a dangling link, a pipe, no folder', async ()
   await refuses(open_checkpoint(folder_source(at('a'))), 'file', at('a'), 'no folder');
 });
 
-test('the carried checkpoint opens, by its path and its URL', async () => {
-  for (const where of ['checkpoints/emoji', new URL(`file://${process.cwd()}/checkpoints/emoji`).href]) {
+test('the carried checkpoint opens, by its path, its URL, and as links to files elsewhere, as caches of models keep them', async () => {
+  await fs.mkdir(at('snapshot'));
+  for (const file of await fs.readdir('checkpoints/emoji')) await fs.symlink(path.resolve('checkpoints/emoji', file), at(`snapshot/${file}`));
+  for (const where of ['checkpoints/emoji', new URL(`file://${process.cwd()}/checkpoints/emoji`).href, at('snapshot')]) {
     const source = node_platform.source(where);
     const checkpoint = await open_checkpoint(source);
     assert.equal(checkpoint.place('image_start').entry.shape, [192]);
