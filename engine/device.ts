@@ -96,7 +96,7 @@ export class Device {
         requiredLimits: description.limits,
       });
       const device = new Device(gpu, description, max_binding);
-      device.prompt = await answers_within(0.02, gpu);
+      device.prompt = await answers_within(0.05, gpu);
       return device;
     } catch (cause) {
       throw new MMARError('adapter', `adapter ${description.device || description.vendor} gives no device: ${(cause as Error).message.split('\n')[0]}`, { cause });

@@ -83,9 +83,9 @@ test('a stream gives the same text, whole characters at a time', () => {
   fc.assert(fc.property(texts, (text) => {
     const stream = tokenizer.decode_stream();
     const parts = tokenizer.encode(text).map((id) => stream.push(id));
-    for (const part of parts) assert.not.match(part, '\uFFFD');
+    if (!text.includes('\uFFFD')) for (const part of parts) assert.not.match(part, '\uFFFD');
     assert.is(parts.join('') + stream.flush(), text);
-  }), { numRuns: 500 });
+  }), { numRuns: 500, examples: [['\uFFFD ']] });
 });
 
 test('a stream of any ids gives what decoding them at once gives', () => {
