@@ -4,14 +4,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { add_setting, open_composed } from '../cli/checkpoint.ts';
 import { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
-import { type Checkpoint, open_checkpoint } from '../loaders/checkpoint.ts';
-import { compose } from '../loaders/compose.ts';
+import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { type MMAR, loadMMAR } from '../model/mmar.ts';
-import { with_settings } from '../model/settings.ts';
 import { TextSequence } from '../model/text.ts';
-import { node_platform } from '../platform/node.ts';
 import { node_adapter } from '../platform/node_gpu.ts';
 import { available_memory } from '../platform/memory.ts';
 import { permutation } from '../shaders/random.ts';
@@ -69,20 +67,19 @@ async function timed(model: MMAR, what: string, run: () => Promise<void>, note?:
 
 if (!values.model) throw new Error('give --model DIR');
 const { adapter, name } = await node_adapter(values.adapter), device = await Device.open(adapter);
-const settings = Object.fromEntries(values.set.map((text) => text.split('=')));
-let checkpoint = await open_checkpoint(node_platform.source(values.model));
-if (values.set.length) checkpoint = await compose(checkpoint, { config: (json) => with_settings(json, settings) });
+const settings = values.set.reduce<Record<string, string>>((before, text) => add_setting(text, before), {});
+const checkpoint = await open_composed({ model: values.model, set: values.set.length ? settings : undefined });
 if (!values.json) console.log(`${name}\n${''.padEnd(46)}  time     device peak  process peak`);
 
 // What is compared finds the files alike: in the cache, or on the disk.
 const files = weight_files(checkpoint), measured = only.includes('load');
-const prepare = () => void (measured && (values.cold ? forget(files) : read_files(files, 'one')));
-const raw = (['one', 'new'] as const).map((into) => (prepare(), measured ? read_files(files, into) : undefined));
-prepare();
+const prepare = () => void (values.cold ? forget(files) : read_files(files, 'one'));
+const raw = (measured ? (['one', 'new'] as const) : []).map((into) => (prepare(), { into, ...read_files(files, into) }));
+if (measured) prepare();
 const base = process_peak(), start = performance.now();
 const model = await loadMMAR(checkpoint, { device, precision: values.precision as 'bf16', available: device.software ? available_memory() : undefined });
 const seconds = since(start), { weights, peak } = model.memory();
-const compared = raw.map((alone, i) => (alone ? `${alone.seconds.toFixed(2)} s into ${i ? 'new memory' : 'one buffer'} (ratio ${((alone.seconds / alone.bytes) * (weights / seconds)).toFixed(2)})` : ''));
+const compared = raw.map((alone) => `${alone.seconds.toFixed(2)} s into ${alone.into === 'new' ? 'new memory' : 'one buffer'} (ratio ${((alone.seconds / alone.bytes) * (weights / seconds)).toFixed(2)})`);
 report({ what: 'load', seconds, device_peak: peak, process_peak: process_peak(), note:
   `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${measured ? `reading alone, ${values.cold ? 'from the disk' : 'from the cache'}, ${compared.join(', ')}; ` : ''}host beyond the weights ${mb(process_peak() - base - weights).trim()} MB` });
 

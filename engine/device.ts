@@ -167,8 +167,12 @@ export class Device {
   }
 
   private async replay(program: Program, signal?: AbortSignal): Promise<void> {
+    let at_once = dispatches_at_once(program);
     for (const step of program.steps) {
-      if (this.prompt && this.unpaced >= dispatches_at_once(program)) await this.send(program, signal);
+      if (this.prompt && this.unpaced >= at_once) {
+        await this.send(program, signal);
+        at_once = dispatches_at_once(program); // known better now
+      }
       if (this.recorded >= dispatches_per_submit) this.submit();
       this.encoder ??= this.gpu.createCommandEncoder({ label: program.name });
       if (!this.pass || (this.profile && this.pass_part !== step.part)) {

@@ -11,11 +11,7 @@ export class Workspace {
   constructor(readonly device: Device, private readonly most_programs = Infinity) {}
 
   tensor(name: string, type: ElementType, shape: readonly number[]): Tensor {
-    return this.own(this.device.tensor(name, type, shape));
-  }
-
-  /** Takes a tensor over, so that `release` gives its memory back. */
-  own(tensor: Tensor): Tensor {
+    const tensor = this.device.tensor(name, type, shape);
     this.tensors.push(tensor);
     return tensor;
   }

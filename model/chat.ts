@@ -6,8 +6,9 @@ import type { Source } from '../platform/platform.ts';
 import { Fields, type LLMConfig, parse_llm } from './config.ts';
 import type { LoadOptions, Piece } from './mmar.ts';
 import { weight_type } from './parts.ts';
+import { gigabytes } from './plan.ts';
 import { Qwen2 } from './qwen2.ts';
-import { type DecodeSettings, TextSequence } from './text.ts';
+import { type DecodeSettings, TextSequence, check_decoding } from './text.ts';
 import { Weights } from './weights.ts';
 
 export interface ReplyOptions {
@@ -30,7 +31,6 @@ export async function loadQwen2(from: Source | Checkpoint, { device, precision =
   const config = parse_llm(mmar ? root.object('llm') : root);
   const weights = new Weights(weight_type(checkpoint, precision), precision, device.max_binding), llm = new Qwen2(weights, config, mmar ? 'llm.' : '');
   if (weights.bytes > available) {
-    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
     throw new MMARError('adapter', `${name}: its weights take ${gigabytes(weights.bytes)}, but ${gigabytes(available)} are free; choose a smaller model or an adapter with more memory`);
   }
   try {
@@ -74,9 +74,7 @@ export class TextModel {
 
   /** Yields the ids that follow `ids`; what the cache has of them already is not computed again. */
   async *complete(ids: readonly number[], { max_new_tokens = 512, temperature = this.defaults.temperature, top_p = this.defaults.top_p, seed = 0, signal }: ReplyOptions = {}): AsyncGenerator<number> {
-    if (!(temperature >= 0)) throw new MMARError('usage', `temperature is ${temperature}; give a number from 0 up`);
-    if (!(top_p > 0 && top_p <= 1)) throw new MMARError('usage', `top_p is ${top_p}; give a number over 0, at most 1`);
-    if (!Number.isInteger(max_new_tokens) || max_new_tokens < 1) throw new MMARError('usage', `max_new_tokens is ${max_new_tokens}; give a whole number from 1 up`);
+    check_decoding({ temperature, top_p, max_new_tokens });
     if (!ids.length) throw new MMARError('usage', 'there is no text to answer; give some');
     if (this.busy) throw new MMARError('usage', 'the model is answering; wait for it or stop it first');
     const most = this.config.max_position_embeddings, room = most - ids.length - 1;

@@ -14,6 +14,7 @@ import { Drawing, type DrawingInput, type DrawingSettings, type DrawingStep } fr
 import { type Parts, plan_parts } from './parts.ts';
 import { check_plan, plan_memory } from './plan.ts';
 import { Reading } from './reading.ts';
+import { check_decoding } from './text.ts';
 import type { Activations, LoadProgress } from './weights.ts';
 
 export interface LoadOptions {
@@ -161,9 +162,7 @@ export class MMAR {
   /** Reads a picture: P(T|I), decoded token by token. */
   async *describe(options: DescribeOptions): AsyncGenerator<Piece> {
     const { image, question = 'What is this?', temperature = 0, top_p = 1, seed = 0, max_new_tokens = this.max_new_tokens, signal } = options;
-    if (!(temperature >= 0)) throw new MMARError('usage', `temperature is ${temperature}; give a number from 0 up`);
-    if (!(top_p > 0 && top_p <= 1)) throw new MMARError('usage', `top_p is ${top_p}; give a number over 0, at most 1`);
-    if (!Number.isInteger(max_new_tokens) || max_new_tokens < 1) throw new MMARError('usage', `max_new_tokens is ${max_new_tokens}; give a whole number from 1 up`);
+    check_decoding({ temperature, top_p, max_new_tokens });
     const tokenizer = await this.tokenizer(), stream = tokenizer.decode_stream();
     const tokens = await this.encode(image, signal);
     for await (const id of this.read({ ...tokenizer.reading_prompt(question), tokens }, { temperature, top_p, seed, max_new_tokens, eos_ids: tokenizer.eos_ids }, signal)) {

@@ -46,7 +46,7 @@ export interface PlanOptions {
 }
 
 /** The host's memory that loading takes at most, whatever the model's size. */
-export const loading_bytes = 256 * 2 ** 20;
+const loading_bytes = 256 * 2 ** 20;
 
 /**
  * Rehearses all that a model does on a device that holds nothing: the same code records the same programs, so what it
@@ -92,22 +92,19 @@ function task({ device, held }: DryDevice, weights: number): TaskMemory {
   return { caches, work, state: device.memory.held - weights - caches - work };
 }
 
-const gigabytes = (bytes: number): string => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
+/** Bytes for people. */
+export const gigabytes = (bytes: number): string => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 /** Throws `adapter`, with the numbers and the choices, where a plan does not fit into `available` bytes. */
 export function check_plan({ weights, drawing, drawing_peak, precision, weight_type }: MemoryPlan, name: string, available = Infinity): void {
   if (drawing_peak + loading_bytes <= available) return;
-  throw new MMARError('adapter', too_large(name, drawing_peak, available, [
+  const items = [
     `weights ${gigabytes(weights)}`, `caches ${gigabytes(drawing.caches)}`, `work buffers ${gigabytes(drawing.work)}`, `state ${gigabytes(drawing.state)}`,
     `up to ${gigabytes(loading_bytes)} of the host while loading`,
-  ], weight_type === 'f32' || precision === 'f32'));
-}
-
-/** The one message for what does not fit. */
-export function too_large(name: string, needed: number, available: number, items: string[], wide: boolean): string {
-  const choices = [
-    ...(wide ? ['--precision bf16'] : []), 'a smaller model', 'fewer layers (--set llm.num_hidden_layers=N)', 'the text model alone (mmar chat)', 'an adapter with more memory',
   ];
-  const have = available === Infinity ? 'the adapter has less' : `${gigabytes(Math.max(0, available))} are free`;
-  return `${name} needs ${gigabytes(needed)} on the device (${items.join(', ')}), but ${have}; choose ${choices.join(', ')}`;
+  const choices = [
+    ...(weight_type === 'f32' || precision === 'f32' ? ['--precision bf16'] : []), 'a smaller model', 'fewer layers (--set llm.num_hidden_layers=N)',
+    'the text model alone (mmar chat)', 'an adapter with more memory',
+  ];
+  throw new MMARError('adapter', `${name} needs ${gigabytes(drawing_peak)} on the device (${items.join(', ')}), but ${gigabytes(Math.max(0, available))} are free; choose ${choices.join(', ')}`);
 }

@@ -2,7 +2,7 @@ import type { Device } from '../engine/device.ts';
 import type { Program, Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { Workspace } from '../engine/workspace.ts';
-import { check_cancelled } from '../platform/error.ts';
+import { MMARError, check_cancelled } from '../platform/error.ts';
 import { advance } from '../shaders/advance.ts';
 import { gather_rows } from '../shaders/gather_rows.ts';
 import { seed_words } from '../shaders/random.ts';
@@ -14,6 +14,13 @@ export interface DecodeSettings extends TokenSampling {
   seed: number;
   /** Ids that end the answer. */
   eos_ids: readonly number[];
+}
+
+/** Throws `usage` where a setting of `DecodeSettings` makes no sense. */
+export function check_decoding({ temperature, top_p, max_new_tokens }: Pick<DecodeSettings, 'temperature' | 'top_p' | 'max_new_tokens'>): void {
+  if (!(temperature >= 0)) throw new MMARError('usage', `temperature is ${temperature}; give a number from 0 up`);
+  if (!(top_p > 0 && top_p <= 1)) throw new MMARError('usage', `top_p is ${top_p}; give a number over 0, at most 1`);
+  if (!Number.isInteger(max_new_tokens) || max_new_tokens < 1) throw new MMARError('usage', `max_new_tokens is ${max_new_tokens}; give a whole number from 1 up`);
 }
 
 /** Prefill programs that are kept; their number of rows is a text's length, so there is no end of them. */
