@@ -1,9 +1,10 @@
 // Builds everything there is: `node esbuild.config.mjs` the packages for Node and browsers; the functions below what the
 // command line, the tests and the benchmarks need while one works on the sources.
-import { build } from 'esbuild';
+
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 
@@ -17,7 +18,9 @@ export const wgsl = {
     build.onLoad({ filter: /\.wgsl$/ }, ({ path: file }) => {
       const watchFiles = [];
       const text = inline(file, watchFiles).replace(/[`\\]/g, '\\$&');
-      const names = new Set([...text.matchAll(/\$\{([^}]*)\}/g)].flatMap(([, code]) => code.match(/[A-Za-z_]\w*/g) ?? []));
+      const names = new Set(
+        [...text.matchAll(/\$\{([^}]*)\}/g)].flatMap(([, code]) => code.match(/[A-Za-z_]\w*/g) ?? []),
+      );
       const contents = `import { wgsl } from 'wgsl-preprocessor';\nexport default ({ ${[...names].join(', ')} }) => wgsl\`${text}\`;\n`;
       return { contents, loader: 'js', resolveDir: root, watchFiles };
     });
@@ -33,21 +36,42 @@ function inline(file, seen) {
   });
 }
 
-const common = { bundle: true, format: 'esm', target: 'es2022', plugins: [wgsl], logLevel: 'warning', sourcemap: 'linked' };
+const common = {
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  plugins: [wgsl],
+  logLevel: 'warning',
+  sourcemap: 'linked',
+};
 
 /** Bundles entry points for Node; packages from npm stay imports. */
-export const build_node = (entryPoints, outdir, more = {}) =>
-  build({ ...common, entryPoints, outdir, outbase: '.', platform: 'node', packages: 'external', outExtension: { '.js': '.mjs' }, ...more });
+export const buildNode = (entryPoints, outdir, more = {}) =>
+  build({
+    ...common,
+    entryPoints,
+    outdir,
+    outbase: '.',
+    platform: 'node',
+    packages: 'external',
+    outExtension: { '.js': '.mjs' },
+    ...more,
+  });
 
 /** Bundles entry points for browsers, with all they need. */
-export const build_browser = (entryPoints, outdir, more = {}) =>
+export const buildBrowser = (entryPoints, outdir, more = {}) =>
   build({ ...common, entryPoints, outdir, platform: 'browser', minify: true, ...more });
 
 /** What browsers get: the package's entry, its worker, the client alone, and the page around them. */
-export async function build_web(outdir, more = {}) {
-  const result = await build_browser({ mmar: 'browser.ts', worker: 'web/worker.ts', client: 'web/client.ts', page: 'web/page.ts' }, outdir, { absWorkingDir: root, ...more });
-  for (const file of ['index.html', 'style.css']) fs.copyFileSync(path.join(root, 'web', file), path.join(root, outdir, file));
+export async function buildWeb(outdir, more = {}) {
+  const result = await buildBrowser(
+    { mmar: 'browser.ts', worker: 'web/worker.ts', client: 'web/client.ts', page: 'web/page.ts' },
+    outdir,
+    { absWorkingDir: root, ...more },
+  );
+  for (const file of ['index.html', 'style.css'])
+    fs.copyFileSync(path.join(root, 'web', file), path.join(root, outdir, file));
   return result;
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await build_node(['cli/main.ts'], 'dist');
+if (process.argv[1] === new URL(import.meta.url).pathname) await buildNode(['cli/main.ts'], 'dist');

@@ -6,33 +6,42 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
-const read_json = (file) => JSON.parse(fs.readFileSync(path.join(root, file), 'utf8'));
+const readJSON = (file) => JSON.parse(fs.readFileSync(path.join(root, file), 'utf8'));
 
 /** Installs the packages unless all that the lock file names are there, in its versions; without `dev` fewer will do. */
-export function install_packages({ dev = true } = {}) {
+export function installPackages({ dev = true } = {}) {
   if (!fs.existsSync(path.join(root, 'package-lock.json'))) return; // mmar is a package among others: npm has done it
-  if (is_installed(dev)) return;
+  if (isInstalled(dev)) return;
   console.error('mmar: installing the npm packages of package-lock.json into node_modules (npm ci) …');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
   if (npm.status !== 0) {
-    console.error(`mmar: npm ci failed${npm.error ? ` (${npm.error.message})` : ''}: see above, check the network, and try again`);
+    console.error(
+      `mmar: npm ci failed${npm.error ? ` (${npm.error.message})` : ''}: see above, check the network, and try again`,
+    );
     process.exit(1);
   }
-  link_command();
+  linkCommand();
 }
 
-function is_installed(dev) {
+function isInstalled(dev) {
   try {
-    const wanted = read_json('package-lock.json').packages, found = read_json('node_modules/.package-lock.json').packages;
-    return Object.entries(wanted).every(([place, { version, optional, dev: for_dev, devOptional }]) =>
-      !place || optional || devOptional || (for_dev && !dev) || found[place]?.version === version);
+    const wanted = readJSON('package-lock.json').packages,
+      found = readJSON('node_modules/.package-lock.json').packages;
+    return Object.entries(wanted).every(
+      ([place, { version, optional, dev: forDev, devOptional }]) =>
+        !place || optional || devOptional || (forDev && !dev) || found[place]?.version === version,
+    );
   } catch {
     return false;
   }
 }
 
 /** `npx mmar` finds a command in node_modules/.bin at once; the package's own is not put there by npm. */
-function link_command() {
+function linkCommand() {
   try {
     fs.symlinkSync('../../cli/mmar.mjs', path.join(root, 'node_modules/.bin/mmar'));
   } catch {
@@ -40,7 +49,20 @@ function link_command() {
   }
 }
 
-const sources = ['cli', 'engine', 'loaders', 'model', 'platform', 'shaders', 'index.ts', 'public.ts', 'esbuild.config.mjs', 'package.json', 'package-lock.json'];
+const sources = [
+  'cli',
+  'engine',
+  'loaders',
+  'model',
+  'platform',
+  'base',
+  'shaders',
+  'index.ts',
+  'public.ts',
+  'esbuild.config.mjs',
+  'package.json',
+  'package-lock.json',
+];
 const entries = ['cli/main.ts', 'index.ts'];
 
 /** Bundles the command line and the library into `dist` where a source is newer; gives the command's bundle. */
@@ -48,8 +70,8 @@ export async function bundle() {
   const main = path.join(root, 'dist/cli/main.mjs');
   const built = fs.statSync(main, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (!sources.some((place) => newest(path.join(root, place)) > built)) return main;
-  const { build_node } = await import('./esbuild.config.mjs');
-  const { outputFiles } = await build_node(entries, 'dist', { write: false, absWorkingDir: root });
+  const { buildNode } = await import('./esbuild.config.mjs');
+  const { outputFiles } = await buildNode(entries, 'dist', { write: false, absWorkingDir: root });
   // Each file appears whole, for two commands may start at once; the one that is looked at above comes last.
   const order = ({ path: file }) => Number(file === main);
   for (const { path: file, contents } of outputFiles.sort((a, b) => order(a) - order(b))) {
@@ -69,7 +91,7 @@ function newest(place) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  install_packages();
-  link_command();
+  installPackages();
+  linkCommand();
   await bundle();
 }

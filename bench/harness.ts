@@ -3,7 +3,7 @@
 import { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
-import { node_adapter } from '../platform/node_gpu.ts';
+import { nodeAdapter } from '../platform/node_gpu.ts';
 
 /** One size of a kernel. */
 export interface Case {
@@ -26,14 +26,20 @@ export interface Result {
   gbs: number;
 }
 
-const sample_ms = 40, most_runs = 400, samples = 5, least_samples = 3, enough_ms = 600;
+const sampleMs = 40,
+  mostRuns = 400,
+  samples = 5,
+  leastSamples = 3,
+  enoughMs = 600;
 
 async function measure(device: Device, kernel: string, { name, flops, bytes, record }: Case): Promise<Result> {
   const operands: Tensor[] = [];
-  const program = await device.record(name, (p) => record(p, (type, ...shape) => {
-    operands.push(device.tensor('operand', type, shape));
-    return operands.at(-1)!;
-  }));
+  const program = await device.record(name, (p) =>
+    record(p, (type, ...shape) => {
+      operands.push(device.tensor('operand', type, shape));
+      return operands.at(-1)!;
+    }),
+  );
   const time = async (runs: number): Promise<number> => {
     const start = performance.now();
     for (let i = 0; i < runs; i++) await device.run(program);
@@ -41,9 +47,14 @@ async function measure(device: Device, kernel: string, { name, flops, bytes, rec
     return (performance.now() - start) / runs;
   };
   await time(1); // pages are touched, and drivers that compile late have done so
-  const runs = Math.min(most_runs, Math.max(1, Math.round(sample_ms / (await time(2)))));
+  const runs = Math.min(mostRuns, Math.max(1, Math.round(sampleMs / (await time(2)))));
   const times: number[] = [];
-  for (let total = 0; times.length < samples && !(times.length >= least_samples && total > enough_ms); total += times.at(-1)! * runs) times.push(await time(runs));
+  for (
+    let total = 0;
+    times.length < samples && !(times.length >= leastSamples && total > enoughMs);
+    total += times.at(-1)! * runs
+  )
+    times.push(await time(runs));
   program.destroy();
   operands.forEach((t) => device.release(t));
   const ms = times.sort((a, b) => a - b)[times.length >> 1];
@@ -51,15 +62,24 @@ async function measure(device: Device, kernel: string, { name, flops, bytes, rec
 }
 
 /** Runs all cases and prints a line each, or all as JSON. */
-export async function run_benches(benches: { kernel: string; cases: Case[] }[], adapter_name: string | undefined, json: boolean): Promise<void> {
-  const { adapter, name } = await node_adapter(adapter_name), device = await Device.open(adapter), results: Result[] = [];
+export async function runBenches(
+  benches: { kernel: string; cases: Case[] }[],
+  adapterName: string | undefined,
+  json: boolean,
+): Promise<void> {
+  const { adapter, name } = await nodeAdapter(adapterName),
+    device = await Device.open(adapter),
+    results: Result[] = [];
   const width = Math.max(...benches.map(({ kernel }) => kernel.length));
   if (!json) console.log(`${name}\n${'kernel'.padEnd(width)}        ms   GFLOP/s      GB/s  case`);
   for (const { kernel, cases } of benches) {
     for (const c of cases) {
       const r = await measure(device, kernel, c);
       results.push(r);
-      if (!json) console.log(`${kernel.padEnd(width)} ${r.ms.toFixed(3).padStart(9)} ${(r.gflops?.toFixed(2) ?? '').padStart(9)} ${r.gbs.toFixed(2).padStart(9)}  ${r.case}`);
+      if (!json)
+        console.log(
+          `${kernel.padEnd(width)} ${r.ms.toFixed(3).padStart(9)} ${(r.gflops?.toFixed(2) ?? '').padStart(9)} ${r.gbs.toFixed(2).padStart(9)}  ${r.case}`,
+        );
     }
   }
   if (json) console.log(JSON.stringify({ adapter: name, results }, null, 1));

@@ -2,8 +2,8 @@
 // [--json]: loads a checkpoint and times what it does at its true size, with the peak memory of each.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build_node } from '../esbuild.config.mjs';
+import { buildNode } from '../esbuild.config.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-await build_node(['bench/model.ts'], path.join(root, 'dist'), { absWorkingDir: root });
+await buildNode(['bench/model.ts'], path.join(root, 'dist'), { absWorkingDir: root });
 await import('../dist/bench/model.mjs');

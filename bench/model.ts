@@ -4,29 +4,38 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { add_setting, open_composed } from '../cli/checkpoint.ts';
+import { addSetting, openComposed } from '../cli/checkpoint.ts';
 import { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
-import { type MMAR, loadMMAR } from '../model/mmar.ts';
+import { loadMMAR, type MMAR } from '../model/mmar.ts';
 import { TextSequence } from '../model/text.ts';
-import { node_adapter } from '../platform/node_gpu.ts';
-import { available_memory } from '../platform/memory.ts';
+import { availableMemory } from '../platform/memory.ts';
+import { nodeAdapter } from '../platform/node_gpu.ts';
 import { permutation } from '../shaders/random.ts';
 
-const { values } = parseArgs({ options: {
-  model: { type: 'string' }, adapter: { type: 'string' }, precision: { type: 'string', default: 'bf16' }, json: { type: 'boolean', default: false },
-  cold: { type: 'boolean', default: false }, profile: { type: 'boolean', default: false }, set: { type: 'string', multiple: true, default: [] }, only: { type: 'string', default: 'load,prefill,decode,step' }, iterations: { type: 'string', default: '64' },
-} });
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    adapter: { type: 'string' },
+    precision: { type: 'string', default: 'bf16' },
+    json: { type: 'boolean', default: false },
+    cold: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
+    set: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string', default: 'load,prefill,decode,step' },
+    iterations: { type: 'string', default: '64' },
+  },
+});
 const only = values.only.split(',');
 
 interface Row {
   what: string;
   seconds: number;
   /** The device's peak so far, in bytes. */
-  device_peak: number;
+  devicePeak: number;
   /** The whole process's peak so far (a software adapter's device memory is in it). */
-  process_peak: number;
+  processPeak: number;
   note?: string;
   /** Seconds on the device of each part, with `--profile`. */
   parts?: Record<string, number>;
@@ -34,27 +43,40 @@ interface Row {
 
 const rows: Row[] = [];
 const since = (start: number) => (performance.now() - start) / 1000;
-const process_peak = () => Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024;
+const processPeak = () => Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024;
 const mb = (bytes: number) => (bytes / 1e6).toFixed(0).padStart(7);
 
-const weight_files = (checkpoint: Checkpoint): string[] => [...new Set([...checkpoint.tensors.values()].map(({ file }) => path.join(values.model!, file)))];
+const weightFiles = (checkpoint: Checkpoint): string[] => [
+  ...new Set([...checkpoint.tensors.values()].map(({ file }) => path.join(values.model!, file))),
+];
 
 /** Takes the files out of the system's cache, which any user may: what follows comes from the disk. */
 function forget(files: string[]): void {
-  for (const file of files) execFileSync('dd', [`if=${file}`, 'of=/dev/null', 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
+  for (const file of files)
+    execFileSync('dd', [`if=${file}`, 'of=/dev/null', 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
 }
 
 /** Reads files and does nothing with them, in a process of its own, whose memory does not count here. */
-function read_files(files: string[], into: 'one' | 'new'): { bytes: number; seconds: number } {
-  return JSON.parse(execFileSync(process.execPath, [fileURLToPath(new URL('../../bench/read_files.mjs', import.meta.url)), into, ...files], { encoding: 'utf8' }));
+function readFiles(files: string[], into: 'one' | 'new'): { bytes: number; seconds: number } {
+  return JSON.parse(
+    execFileSync(
+      process.execPath,
+      [fileURLToPath(new URL('../../bench/read_files.mjs', import.meta.url)), into, ...files],
+      { encoding: 'utf8' },
+    ),
+  );
 }
 
 function report(row: Row): void {
   if (device.profile) row.parts = device.profile.seconds;
   if (values.profile) device.profile = new Profile(device.gpu);
   rows.push(row);
-  if (!values.json) console.log(`${row.what.padEnd(44)} ${row.seconds.toFixed(2).padStart(9)} s ${mb(row.device_peak)} MB ${mb(row.process_peak)} MB  ${row.note ?? ''}`);
-  for (const [part, seconds] of Object.entries(values.json ? {} : row.parts ?? {})) console.log(`  ${part.padEnd(42)} ${seconds.toFixed(2).padStart(9)} s`);
+  if (!values.json)
+    console.log(
+      `${row.what.padEnd(44)} ${row.seconds.toFixed(2).padStart(9)} s ${mb(row.devicePeak)} MB ${mb(row.processPeak)} MB  ${row.note ?? ''}`,
+    );
+  for (const [part, seconds] of Object.entries(values.json ? {} : (row.parts ?? {})))
+    console.log(`  ${part.padEnd(42)} ${seconds.toFixed(2).padStart(9)} s`);
 }
 
 /** As the device's own clock has no word in it, everything is timed until the queue is empty. */
@@ -62,30 +84,49 @@ async function timed(model: MMAR, what: string, run: () => Promise<void>, note?:
   const start = performance.now();
   await run();
   await model.device.idle();
-  report({ what, seconds: since(start), device_peak: model.device.memory.peak, process_peak: process_peak(), note });
+  report({ what, seconds: since(start), devicePeak: model.device.memory.peak, processPeak: processPeak(), note });
 }
 
 if (!values.model) throw new Error('give --model DIR');
-const { adapter, name } = await node_adapter(values.adapter), device = await Device.open(adapter);
-const settings = values.set.reduce<Record<string, string>>((before, text) => add_setting(text, before), {});
-const checkpoint = await open_composed({ model: values.model, set: values.set.length ? settings : undefined });
+const { adapter, name } = await nodeAdapter(values.adapter),
+  device = await Device.open(adapter);
+const settings = values.set.reduce<Record<string, string>>((before, text) => addSetting(text, before), {});
+const checkpoint = await openComposed({ model: values.model, set: values.set.length ? settings : undefined });
 if (!values.json) console.log(`${name}\n${''.padEnd(46)}  time     device peak  process peak`);
 
 // What is compared finds the files alike: in the cache, or on the disk.
-const files = weight_files(checkpoint), measured = only.includes('load');
-const prepare = () => void (values.cold ? forget(files) : read_files(files, 'one'));
-const raw = (measured ? (['one', 'new'] as const) : []).map((into) => (prepare(), { into, ...read_files(files, into) }));
+const files = weightFiles(checkpoint),
+  measured = only.includes('load');
+const prepare = () => void (values.cold ? forget(files) : readFiles(files, 'one'));
+const raw = (measured ? (['one', 'new'] as const) : []).map((into) => (prepare(), { into, ...readFiles(files, into) }));
 if (measured) prepare();
-const base = process_peak(), start = performance.now();
-const model = await loadMMAR(checkpoint, { device, precision: values.precision as 'bf16', available: device.software ? available_memory() : undefined });
-const seconds = since(start), { weights, peak } = model.memory();
-const compared = raw.map((alone) => `${alone.seconds.toFixed(2)} s into ${alone.into === 'new' ? 'new memory' : 'one buffer'} (ratio ${((alone.seconds / alone.bytes) * (weights / seconds)).toFixed(2)})`);
-report({ what: 'load', seconds, device_peak: peak, process_peak: process_peak(), note:
-  `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${measured ? `reading alone, ${values.cold ? 'from the disk' : 'from the cache'}, ${compared.join(', ')}; ` : ''}host beyond the weights ${mb(process_peak() - base - weights).trim()} MB` });
+const base = processPeak(),
+  start = performance.now();
+const model = await loadMMAR(checkpoint, {
+  device,
+  precision: values.precision as 'bf16',
+  available: device.software ? availableMemory() : undefined,
+});
+const seconds = since(start),
+  { weights, peak } = model.memory();
+const compared = raw.map(
+  (alone) =>
+    `${alone.seconds.toFixed(2)} s into ${alone.into === 'new' ? 'new memory' : 'one buffer'} (ratio ${((alone.seconds / alone.bytes) * (weights / seconds)).toFixed(2)})`,
+);
+report({
+  what: 'load',
+  seconds,
+  devicePeak: peak,
+  processPeak: processPeak(),
+  note: `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${measured ? `reading alone, ${values.cold ? 'from the disk' : 'from the cache'}, ${compared.join(', ')}; ` : ''}host beyond the weights ${mb(processPeak() - base - weights).trim()} MB`,
+});
 
-const { llm, config } = model.parts, L = config.image_tokens;
+const { llm, config } = model.parts,
+  L = config.image_tokens;
 if (only.includes('prefill') || only.includes('decode')) {
-  const text = new TextSequence(device, llm, 512 + 64), ids = Array.from({ length: 512 }, (_, i) => (i * 7919) % llm.vocab_size), greedy = { temperature: 0, top_p: 1 };
+  const text = new TextSequence(device, llm, 512 + 64),
+    ids = Array.from({ length: 512 }, (_, i) => (i * 7919) % llm.vocab_size),
+    greedy = { temperature: 0, top_p: 1 };
   const prefill = async () => {
     text.begin(ids, 0, 1);
     await text.prefill(512, greedy);
@@ -96,7 +137,7 @@ if (only.includes('prefill') || only.includes('decode')) {
   } else text.begin(ids, 500, 1), await text.prefill(12, greedy);
   if (only.includes('decode')) {
     const decode = async (count: number) => {
-      for await (const _ of text.decode(512, { ...greedy, max_new_tokens: count, seed: 1, eos_ids: [] }));
+      for await (const _ of text.decode(512, { ...greedy, max_new_tokens: count, seed: 1, eosIds: [] }));
     };
     await decode(2); // compiles
     await timed(model, '32 decoded tokens', () => decode(33), 'after 512 tokens');
@@ -104,23 +145,53 @@ if (only.includes('prefill') || only.includes('decode')) {
   await text.release();
 }
 if (only.includes('step') || only.includes('picture')) {
-  const iterations = Number(values.iterations), all = { ...model.defaults, iterations, cfg: 3 }, words = Array.from({ length: 24 }, (_, i) => i + 1);
-  const input = { before: words, uncond: words.slice(0, 12), order: permutation(L, 1), noise: { seed: 1 } }, whole = only.includes('picture');
-  let last = performance.now(), step_number = 0, total = performance.now();
+  const iterations = Number(values.iterations),
+    all = { ...model.defaults, iterations, cfg: 3 },
+    words = Array.from({ length: 24 }, (_, i) => i + 1);
+  const input = { before: words, uncond: words.slice(0, 12), order: permutation(L, 1), noise: { seed: 1 } },
+    whole = only.includes('picture');
+  let last = performance.now(),
+    stepNumber = 0,
+    total = performance.now();
   for await (const step of model.draw(input, all)) {
     await device.idle();
-    step_number++;
-    if (step_number <= 2) report({
-      what: `masked-AR step ${step_number} of ${iterations}, both branches`, seconds: since(last), device_peak: device.memory.peak, process_peak: process_peak(),
-      note: `${step.drawn.length} tokens × ${all.steps} diffusion steps${step_number === 1 ? ', with prefill, recording and compiling' : ''}`,
-    });
+    stepNumber++;
+    if (stepNumber <= 2)
+      report({
+        what: `masked-AR step ${stepNumber} of ${iterations}, both branches`,
+        seconds: since(last),
+        devicePeak: device.memory.peak,
+        processPeak: processPeak(),
+        note: `${step.drawn.length} tokens × ${all.steps} diffusion steps${stepNumber === 1 ? ', with prefill, recording and compiling' : ''}`,
+      });
     last = performance.now();
-    if (step_number === 2 && !whole) break;
+    if (stepNumber === 2 && !whole) break;
   }
   if (whole) {
     await model.decode(new Float32Array(L * config.image_tokenizer.embed_dim));
-    report({ what: `a whole picture, ${iterations} steps, decoded`, seconds: since(total), device_peak: device.memory.peak, process_peak: process_peak() });
+    report({
+      what: `a whole picture, ${iterations} steps, decoded`,
+      seconds: since(total),
+      devicePeak: device.memory.peak,
+      processPeak: processPeak(),
+    });
   }
 }
-if (values.json) console.log(JSON.stringify({ adapter: name, model: path.basename(values.model), parameters: [...checkpoint.tensors.values()].reduce((sum, { entry }) => sum + entry.shape.reduce((a, b) => a * b, 1), 0), weights, rows }, undefined, 1));
+if (values.json)
+  console.log(
+    JSON.stringify(
+      {
+        adapter: name,
+        model: path.basename(values.model),
+        parameters: [...checkpoint.tensors.values()].reduce(
+          (sum, { entry }) => sum + entry.shape.reduce((a, b) => a * b, 1),
+          0,
+        ),
+        weights,
+        rows,
+      },
+      undefined,
+      1,
+    ),
+  );
 process.exit(0);

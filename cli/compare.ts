@@ -20,38 +20,51 @@ export interface Comparison {
 /** Bounds: on the relative RMS against `expect` itself, or as a multiple of `reference`. */
 export interface Rule {
   tolerance?: number;
-  reference_factor?: number;
+  referenceFactor?: number;
   /** Whether integers must be equal. */
-  same_ids: boolean;
+  sameIds: boolean;
 }
 
-export function compare_outputs(outputs: TraceTensors, inputs: TraceTensors, rule: Rule): Record<string, Comparison> {
+export function compareOutputs(outputs: TraceTensors, inputs: TraceTensors, rule: Rule): Record<string, Comparison> {
   const all: Record<string, Comparison> = {};
   for (const [name, output] of outputs) {
-    const expect = inputs.get(`expect.${name}`), bf16 = inputs.get(`expect_bf16.${name}`);
+    const expect = inputs.get(`expect.${name}`),
+      bf16 = inputs.get(`expect_bf16.${name}`);
     if (expect) all[name] = compare(output, expect, bf16, rule);
   }
   return all;
 }
 
-function compare(output: TraceTensor, expect: TraceTensor, bf16: TraceTensor | undefined, { tolerance, reference_factor, same_ids }: Rule): Comparison {
+function compare(
+  output: TraceTensor,
+  expect: TraceTensor,
+  bf16: TraceTensor | undefined,
+  { tolerance, referenceFactor, sameIds }: Rule,
+): Comparison {
   const against: Record<string, Difference> = { expect: difference(output, expect) };
   if (bf16) against.expect_bf16 = difference(output, bf16);
   if (output.integers) {
     const length = Math.max(output.values.length, expect.values.length);
     const first = Array.from({ length }, (_, i) => i).find((i) => output.values[i] !== expect.values[i]);
-    const note = first === undefined ? 'equal' : `differs from position ${first} on: ${output.values[first] ?? 'its end'}, want ${expect.values[first] ?? 'its end'}`;
-    return { against, passed: first === undefined || !same_ids, note };
+    const note =
+      first === undefined
+        ? 'equal'
+        : `differs from position ${first} on: ${output.values[first] ?? 'its end'}, want ${expect.values[first] ?? 'its end'}`;
+    return { against, passed: first === undefined || !sameIds, note };
   }
-  if (output.shape.join() !== expect.shape.join()) return { against, passed: false, note: `want the shape [${expect.shape.join(', ')}]` };
+  if (output.shape.join() !== expect.shape.join())
+    return { against, passed: false, note: `want the shape [${expect.shape.join(', ')}]` };
   const reference = bf16 && difference(bf16, expect).rms;
-  const bound = tolerance ?? (reference_factor !== undefined && reference !== undefined ? reference_factor * reference : Infinity);
+  const bound =
+    tolerance ?? (referenceFactor !== undefined && reference !== undefined ? referenceFactor * reference : Infinity);
   return { against, reference, passed: against.expect.rms <= bound };
 }
 
 /** Infinite where the sizes differ or an output is not finite. */
 export function difference({ values: got }: TraceTensor, { values: want }: TraceTensor): Difference {
-  let max = 0, error = 0, size = 0;
+  let max = 0,
+    error = 0,
+    size = 0;
   for (let i = 0; i < want.length; i++) {
     const d = Math.abs(got[i] - want[i]);
     max = d >= 0 ? Math.max(max, d) : Infinity;

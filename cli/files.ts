@@ -1,35 +1,39 @@
 /** Files that commands read and write; everything that can be wrong with them is found before a model is loaded. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { read_header, read_tensor, safetensors_bytes, to_f32, to_ints } from '../loaders/safetensors.ts';
+import { MMARError } from '../base/error.ts';
+import type { Picture } from '../base/platform.ts';
+import { readHeader, readTensor, safetensorsBytes, toF32, toInts } from '../loaders/safetensors.ts';
 import type { TraceTensors } from '../model/trace.ts';
-import { MMARError } from '../platform/error.ts';
-import { folder_source, node_platform, write_file_whole } from '../platform/node.ts';
-import type { Picture } from '../platform/platform.ts';
+import { folderSource, nodePlatform, writeFileWhole } from '../platform/node.ts';
 import { usage } from './errors.ts';
-import { cleanups, stop_signal } from './stop.ts';
+import { cleanups, stopSignal } from './stop.ts';
 
-export async function read_picture(file: string): Promise<Picture> {
-  const source = folder_source(path.dirname(file)), name = path.basename(file);
+export async function readPicture(file: string): Promise<Picture> {
+  const source = folderSource(path.dirname(file)),
+    name = path.basename(file);
   try {
-    const size = await source.size(name, stop_signal);
+    const size = await source.size(name, stopSignal);
     if (size === undefined) throw new MMARError('picture', `${file} is not there: check the path`);
     const bytes = new Uint8Array(size);
-    await source.read(name, 0, bytes, stop_signal);
-    return await node_platform.decode_picture(bytes, file);
+    await source.read(name, 0, bytes, stopSignal);
+    return await nodePlatform.decodePicture(bytes, file);
   } finally {
     await source.close();
   }
 }
 
 /** All tensors of a safetensors file: reals as f32, integers as they are. */
-export async function read_tensors(file: string): Promise<{ tensors: TraceTensors; metadata: Record<string, string> }> {
-  const source = folder_source(path.dirname(file)), name = path.basename(file);
+export async function readTensors(file: string): Promise<{ tensors: TraceTensors; metadata: Record<string, string> }> {
+  const source = folderSource(path.dirname(file)),
+    name = path.basename(file);
   try {
-    const header = await read_header(source, name, stop_signal), tensors: TraceTensors = new Map();
+    const header = await readHeader(source, name, stopSignal),
+      tensors: TraceTensors = new Map();
     for (const [key, entry] of header.tensors) {
-      const bytes = await read_tensor(source, name, entry, stop_signal), integers = /^([IU]|BOOL)/.test(entry.dtype);
-      tensors.set(key, { shape: entry.shape, values: integers ? to_ints(entry, bytes) : to_f32(entry, bytes), integers });
+      const bytes = await readTensor(source, name, entry, stopSignal),
+        integers = /^([IU]|BOOL)/.test(entry.dtype);
+      tensors.set(key, { shape: entry.shape, values: integers ? toInts(entry, bytes) : toF32(entry, bytes), integers });
     }
     return { tensors, metadata: header.metadata };
   } finally {
@@ -38,31 +42,37 @@ export async function read_tensors(file: string): Promise<{ tensors: TraceTensor
 }
 
 /** Writes ids as I64, everything else as F32. */
-export async function write_tensors(file: string, tensors: TraceTensors, metadata: Record<string, string>): Promise<void> {
+export async function writeTensors(
+  file: string,
+  tensors: TraceTensors,
+  metadata: Record<string, string>,
+): Promise<void> {
   const data = [...tensors].map(([name, { shape, values, integers }]) =>
     integers
       ? { name, shape, dtype: 'I64' as const, data: BigInt64Array.from(Array.from(values), BigInt) }
-      : { name, shape, dtype: 'F32' as const, data: Float32Array.from(values) });
-  await write(file, safetensors_bytes(data, metadata));
+      : { name, shape, dtype: 'F32' as const, data: Float32Array.from(values) },
+  );
+  await write(file, safetensorsBytes(data, metadata));
 }
 
-export async function write_picture(file: string, picture: Picture): Promise<void> {
-  await write(file, await node_platform.encode_png(picture));
+export async function writePicture(file: string, picture: Picture): Promise<void> {
+  await write(file, await nodePlatform.encodePNG(picture));
 }
 
 async function write(file: string, bytes: Uint8Array): Promise<void> {
-  const clean = () => remove_parts(path.dirname(file));
+  const clean = () => removeParts(path.dirname(file));
   cleanups.add(clean);
-  await write_file_whole(file, bytes, stop_signal);
+  await writeFileWhole(file, bytes, stopSignal);
   cleanups.delete(clean);
 }
 
-/** Removes what `write_file_whole` has not finished. */
-function remove_parts(folder: string): void {
-  for (const name of fs.readdirSync(folder)) if (name.startsWith(`.mmar-${process.pid}-`)) fs.rmSync(path.join(folder, name), { force: true });
+/** Removes what `writeFileWhole` has not finished. */
+function removeParts(folder: string): void {
+  for (const name of fs.readdirSync(folder))
+    if (name.startsWith(`.mmar-${process.pid}-`)) fs.rmSync(path.join(folder, name), { force: true });
 }
 
-export function is_folder(place: string): boolean {
+export function isFolder(place: string): boolean {
   try {
     return fs.statSync(place).isDirectory();
   } catch {
@@ -71,15 +81,23 @@ export function is_folder(place: string): boolean {
 }
 
 /** Throws where `file` cannot be made: before the work, not after it. */
-export function check_output(file: string, ...extensions: string[]): void {
-  const folder = path.dirname(file), extension = path.extname(file).toLowerCase();
-  if (!is_folder(folder)) throw new MMARError('file', `cannot write ${file}: ${folder} is ${fs.existsSync(folder) ? 'no folder: check the path' : 'not there: make that folder first'}`);
-  if (is_folder(file)) throw new MMARError('file', `cannot write ${file}: it is a folder: give a file's name`);
-  if (extension && !extensions.includes(extension)) throw usage(`cannot write ${file}: mmar writes ${extensions.join(' or ')} here; give a name that ends so`);
+export function checkOutput(file: string, ...extensions: string[]): void {
+  const folder = path.dirname(file),
+    extension = path.extname(file).toLowerCase();
+  if (!isFolder(folder))
+    throw new MMARError(
+      'file',
+      `cannot write ${file}: ${folder} is ${fs.existsSync(folder) ? 'no folder: check the path' : 'not there: make that folder first'}`,
+    );
+  if (isFolder(file)) throw new MMARError('file', `cannot write ${file}: it is a folder: give a file's name`);
+  if (extension && !extensions.includes(extension))
+    throw usage(`cannot write ${file}: mmar writes ${extensions.join(' or ')} here; give a name that ends so`);
   try {
     fs.accessSync(folder, fs.constants.W_OK);
   } catch (cause) {
-    throw new MMARError('file', `cannot write ${file}: you may not write into ${folder}: choose another folder`, { cause });
+    throw new MMARError('file', `cannot write ${file}: you may not write into ${folder}: choose another folder`, {
+      cause,
+    });
   }
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The command `mmar`: installs and bundles what is missing, then runs cli/main.ts.
 import { pathToFileURL } from 'node:url';
-import { bundle, install_packages } from '../setup.mjs';
+import { bundle, installPackages } from '../setup.mjs';
 
 if (process.env.MMAR_DEBUG) process.setSourceMapsEnabled(true);
-install_packages({ dev: false });
+installPackages({ dev: false });
 await import(pathToFileURL(await bundle()).href);

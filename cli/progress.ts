@@ -14,7 +14,7 @@ export class Progress {
   start(label: string, total: number, shown: (value: number) => string = String): void {
     this.show(total, (value, seconds) => {
       const full = Math.round((30 * value) / total);
-      return `${label} ${'█'.repeat(full)}${'░'.repeat(30 - full)} ${shown(value)}/${shown(total)}${time_left((seconds * (total - value)) / value)}`;
+      return `${label} ${'█'.repeat(full)}${'░'.repeat(30 - full)} ${shown(value)}/${shown(total)}${timeLeft((seconds * (total - value)) / value)}`;
     });
   }
 
@@ -26,8 +26,15 @@ export class Progress {
   private show(total: number, line: (value: number, seconds: number) => string): void {
     this.stop();
     if (this.quiet || !process.stderr.isTTY) return;
-    const start = performance.now(), format = (_: unknown, { value }: { value: number }) => line(value, (performance.now() - start) / 1000);
-    this.bar = new SingleBar({ format, clearOnComplete: true, hideCursor: null, gracefulExit: false, stream: process.stderr });
+    const start = performance.now(),
+      format = (_: unknown, { value }: { value: number }) => line(value, (performance.now() - start) / 1000);
+    this.bar = new SingleBar({
+      format,
+      clearOnComplete: true,
+      hideCursor: null,
+      gracefulExit: false,
+      stream: process.stderr,
+    });
     this.bar.start(total, 0);
   }
 
@@ -43,7 +50,7 @@ export class Progress {
 }
 
 /** Said once it can be told, and only where it matters. */
-function time_left(seconds: number): string {
+function timeLeft(seconds: number): string {
   if (!(seconds > 5 && seconds < Infinity)) return '';
   return seconds < 90 ? `, ${seconds.toFixed(0)} s left` : `, ${(seconds / 60).toFixed(0)} min left`;
 }
@@ -54,10 +61,15 @@ export function megabytes(bytes: number): string {
   return `${(bytes / size).toFixed(size > 1 ? 1 : 0)} ${unit}`;
 }
 
-export const seconds_since = (start: number): number => Math.round(performance.now() - start) / 1000;
+export const secondsSince = (start: number): number => Math.round(performance.now() - start) / 1000;
 
 /** Lines of a table: the first column to the left, the others to the right. */
 export function table(rows: string[][]): string[] {
   const widths = rows[0].map((_, c) => Math.max(...rows.map((row) => row[c].length)));
-  return rows.map((row) => row.map((text, c) => (c ? text.padStart(widths[c]) : text.padEnd(widths[c]))).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((text, c) => (c ? text.padStart(widths[c]) : text.padEnd(widths[c])))
+      .join('  ')
+      .trimEnd(),
+  );
 }

@@ -8,11 +8,12 @@ let cat: ChildProcess | undefined;
  * what Node's own `spawn` gives, cannot be opened a second time, and a file opened again loses the place that it shares
  * with the shell. There a `cat` holds on to stderr, JavaScript writes to it, and native code writes to nowhere.
  */
-export function quiet_native_warnings(): void {
+export function quietNativeWarnings(): void {
   if (process.platform !== 'linux') return;
   const stats = fs.fstatSync(2);
   if (!stats.isSocket() && !stats.isFile()) return;
-  const child = spawn('cat', { stdio: ['pipe', 2, 'ignore'], detached: true }).on('error', () => {}), stdin = child.stdin!;
+  const child = spawn('cat', { stdio: ['pipe', 2, 'ignore'], detached: true }).on('error', () => {}),
+    stdin = child.stdin!;
   if (child.pid === undefined) return;
   cat = child;
   stdin.on('error', () => {}); // whoever listened has gone
@@ -22,7 +23,7 @@ export function quiet_native_warnings(): void {
 }
 
 /** Waits until all that was written to stderr is out. */
-export async function flush_stderr(): Promise<void> {
+export async function flushStderr(): Promise<void> {
   if (!cat) return void (await new Promise<void>((resolve) => process.stderr.write('', () => resolve())));
   const closed = new Promise((resolve) => cat!.once('close', resolve));
   cat.stdin!.end();

@@ -1,16 +1,16 @@
 import { Device } from '../engine/device.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import type { Config } from '../model/config.ts';
-import { type MMAR, loadMMAR, read_config } from '../model/mmar.ts';
+import { loadMMAR, type MMAR, readConfig } from '../model/mmar.ts';
 import type { LoadProgress } from '../model/weights.ts';
-import { available_memory } from '../platform/memory.ts';
-import { close_gpu, node_adapter } from '../platform/node_gpu.ts';
-import { open_composed } from './checkpoint.ts';
+import { availableMemory } from '../platform/memory.ts';
+import { closeGPU, nodeAdapter } from '../platform/node_gpu.ts';
+import { openComposed } from './checkpoint.ts';
 import { say } from './errors.ts';
 import type { CommonOptions } from './options.ts';
-import { Progress, megabytes } from './progress.ts';
-import { quiet_native_warnings } from './quiet.ts';
-import { cleanups, stop_signal } from './stop.ts';
+import { megabytes, Progress } from './progress.ts';
+import { quietNativeWarnings } from './quiet.ts';
+import { cleanups, stopSignal } from './stop.ts';
 
 /** A loaded model and what it runs on. */
 export interface Session {
@@ -25,9 +25,13 @@ export interface Session {
  * Loads the model that the options name, hands it to `use`, and lets go of all of it whatever happens.
  * @param check looks at the config before anything large is loaded
  */
-export function with_model<T>(options: CommonOptions, use: (session: Session) => Promise<T>, check?: (config: Config) => void): Promise<T> {
-  return with_device(options, async (opened) => {
-    check?.(await read_config(opened.checkpoint, opened.signal));
+export function withModel<T>(
+  options: CommonOptions,
+  use: (session: Session) => Promise<T>,
+  check?: (config: Config) => void,
+): Promise<T> {
+  return withDevice(options, async (opened) => {
+    check?.(await readConfig(opened.checkpoint, opened.signal));
     const model = await loadMMAR(opened.checkpoint, { precision: options.precision, ...opened.loading() });
     opened.loaded();
     return use({ ...opened, model });
@@ -45,23 +49,34 @@ export interface Opened extends Omit<Session, 'model'> {
 }
 
 /** Opens the checkpoint that the options name, or `other`, and a device; closes both whatever happens. */
-export async function with_device<T>(options: CommonOptions, use: (opened: Opened) => Promise<T>, other?: () => Promise<Checkpoint>): Promise<T> {
-  quiet_native_warnings();
-  const signal = stop_signal, progress = new Progress(options.json);
+export async function withDevice<T>(
+  options: CommonOptions,
+  use: (opened: Opened) => Promise<T>,
+  other?: () => Promise<Checkpoint>,
+): Promise<T> {
+  quietNativeWarnings();
+  const signal = stopSignal,
+    progress = new Progress(options.json);
   const clean = () => progress.stop();
   cleanups.add(clean);
   let device: Device | undefined, checkpoint: Checkpoint | undefined;
   try {
-    checkpoint = await (other ? other() : open_composed(options));
-    const { adapter, name } = await node_adapter(options.adapter);
+    checkpoint = await (other ? other() : openComposed(options));
+    const { adapter, name } = await nodeAdapter(options.adapter);
     device = await Device.open(adapter);
-    const on = device, available = on.software ? available_memory() : undefined;
+    const on = device,
+      available = on.software ? availableMemory() : undefined;
     const onProgress = ({ loaded, total }: LoadProgress) => {
       if (!progress.shown) progress.start('loading', total, megabytes);
       progress.update(loaded);
     };
     return await use({
-      checkpoint, device, adapter: name, progress, signal, loading: () => ({ device: on, available, signal, onProgress }),
+      checkpoint,
+      device,
+      adapter: name,
+      progress,
+      signal,
+      loading: () => ({ device: on, available, signal, onProgress }),
       loaded() {
         progress.stop();
         if (on.software && !options.json) say(`${name} is a software adapter: the CPU does the GPU's work`);
@@ -70,7 +85,7 @@ export async function with_device<T>(options: CommonOptions, use: (opened: Opene
   } finally {
     progress.stop();
     device?.destroy();
-    close_gpu();
+    closeGPU();
     await checkpoint?.source.close();
     cleanups.delete(clean);
   }

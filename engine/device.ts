@@ -1,9 +1,9 @@
-import { MMARError, check_cancelled } from '../platform/error.ts';
+import { checkCancelled, MMARError } from '../base/error.ts';
 import { Memory } from './memory.ts';
 import { Pipelines } from './pipeline.ts';
 import { Profile } from './profile.ts';
 import { Program, Recorder } from './program.ts';
-import { type ElementType, Tensor, unpack_rows } from './tensor.ts';
+import { type ElementType, Tensor, unpackRows } from './tensor.ts';
 
 /** What is known of an adapter: its own words, and what they mean for us. */
 export interface AdapterDescription {
@@ -16,29 +16,42 @@ export interface AdapterDescription {
   limits: Record<string, number>;
 }
 
-const wanted_features = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
-const wanted_limits = [
-  'maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupsPerDimension',
+const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+const wantedLimits = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupsPerDimension',
 ] as const;
 
-export function describe_adapter(adapter: GPUAdapter): AdapterDescription {
+export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   const { vendor, architecture, device, description } = adapter.info;
-  const software = adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|basic render/i.test([architecture, device, description].join(' '));
+  const software =
+    adapter.info.isFallbackAdapter ||
+    /swiftshader|llvmpipe|lavapipe|software|basic render/i.test([architecture, device, description].join(' '));
   return {
-    vendor, architecture, device, driver: description, kind: software ? 'software' : 'hardware',
+    vendor,
+    architecture,
+    device,
+    driver: description,
+    kind: software ? 'software' : 'hardware',
     features: [...adapter.features].sort(),
-    limits: Object.fromEntries(wanted_limits.map((name) => [name, adapter.limits[name] as number])),
+    limits: Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name] as number])),
   };
 }
 
 /** Most dispatches in one submission: enough to hide its cost. */
-const dispatches_per_submit = 512;
+const dispatchesPerSubmit = 512;
 /** Seconds of work between two looks at whether to go on. */
-const seconds_at_once = 0.1;
+const secondsAtOnce = 0.1;
 
 /** Dispatches of a program that take about as long, by those timed so far; a few at first. */
-const dispatches_at_once = ({ timed: { dispatches, seconds } }: Program): number => (dispatches ? Math.max(1, (dispatches * seconds_at_once) / seconds) : 8);
+const dispatchesAtOnce = ({ timed: { dispatches, seconds } }: Program): number =>
+  dispatches ? Math.max(1, (dispatches * secondsAtOnce) / seconds) : 8;
 
 /** A GPU device with all that runs on it: memory, pipelines, recorded programs, one queue. */
 export class Device {
@@ -46,60 +59,77 @@ export class Device {
   readonly pipelines: Pipelines;
   readonly limits: GPUSupportedLimits;
   /** The largest buffer that can be made and bound as a whole, in bytes. */
-  readonly max_binding: number;
+  readonly maxBinding: number;
   /** Set to a `Profile` to have the time of each part measured. */
   profile: Profile | undefined;
   private failure: MMARError | undefined;
   private destroyed = false;
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
-  private pass_part = '';
+  private passPart = '';
   /** Dispatches in the encoder, and since `send`. */
   private recorded = 0;
   private unpaced = 0;
   /** Whether it can be asked within a program how far it is: Firefox answers every 100 ms only. */
   private prompt = false;
-  private in_flight: Promise<void> | undefined;
+  private inFlight: Promise<void> | undefined;
   /** When the last submission was done. */
   private done = 0;
   private running: Promise<void> = Promise.resolve();
 
-  /** Use `open`, or `dry_device`. */
-  constructor(readonly gpu: GPUDevice, readonly adapter: AdapterDescription, max_binding: number) {
+  /** Use `open`, or `dryDevice`. */
+  constructor(
+    readonly gpu: GPUDevice,
+    readonly adapter: AdapterDescription,
+    maxBinding: number,
+  ) {
     this.memory = new Memory(gpu);
     this.pipelines = new Pipelines(gpu);
     this.limits = gpu.limits;
-    this.max_binding = Math.min(max_binding, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+    this.maxBinding = Math.min(maxBinding, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
     gpu.addEventListener('uncapturederror', ({ error }) => {
       const line = error.message.split('\n').find((l) => l.trim()) ?? 'unknown error';
-      const what = error.constructor.name === 'GPUOutOfMemoryError' ? `out of device memory (${this.memory.held} bytes held); use a smaller model or another adapter: ` : '';
+      const what =
+        error.constructor.name === 'GPUOutOfMemoryError'
+          ? `out of device memory (${this.memory.held} bytes held); use a smaller model or another adapter: `
+          : '';
       this.failure ??= new MMARError('device', `GPU: ${what}${line}`);
     });
     gpu.lost.then(({ reason, message }) => {
       if (this.destroyed) return;
-      this.failure = new MMARError('device', `the GPU device was lost (${reason || 'unknown'}): ${message.split('\n')[0]}; load the model again`);
+      this.failure = new MMARError(
+        'device',
+        `the GPU device was lost (${reason || 'unknown'}): ${message.split('\n')[0]}; load the model again`,
+      );
     });
   }
 
   /**
    * Opens a device with every limit and feature of the adapter that helps.
-   * @param max_binding lowers the size at which tensors are split over buffers, for tests
+   * @param maxBinding lowers the size at which tensors are split over buffers, for tests
    * @param kind chooses the kernels of that kind of adapter, for tests
    */
-  static async open(adapter: GPUAdapter, { max_binding = Infinity, kind }: { max_binding?: number; kind?: AdapterDescription['kind'] } = {}): Promise<Device> {
-    const description = describe_adapter(adapter);
+  static async open(
+    adapter: GPUAdapter,
+    { maxBinding = Infinity, kind }: { maxBinding?: number; kind?: AdapterDescription['kind'] } = {},
+  ): Promise<Device> {
+    const description = describeAdapter(adapter);
     description.kind = kind ?? description.kind;
     try {
       const gpu = await adapter.requestDevice({
         label: 'mmar',
-        requiredFeatures: wanted_features.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
+        requiredFeatures: wantedFeatures.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
         requiredLimits: description.limits,
       });
-      const device = new Device(gpu, description, max_binding);
-      device.prompt = await answers_within(0.05, gpu);
+      const device = new Device(gpu, description, maxBinding);
+      device.prompt = await answersWithin(0.05, gpu);
       return device;
     } catch (cause) {
-      throw new MMARError('adapter', `adapter ${description.device || description.vendor} gives no device: ${(cause as Error).message.split('\n')[0]}`, { cause });
+      throw new MMARError(
+        'adapter',
+        `adapter ${description.device || description.vendor} gives no device: ${(cause as Error).message.split('\n')[0]}`,
+        { cause },
+      );
     }
   }
 
@@ -108,7 +138,7 @@ export class Device {
   }
 
   /** Threads of a subgroup where the device has subgroups, all of one size; else 0. */
-  get subgroup_size(): number {
+  get subgroupSize(): number {
     const { subgroupMinSize: least, subgroupMaxSize: most } = this.gpu.adapterInfo;
     return this.gpu.features.has('subgroups') && least === most ? least : 0;
   }
@@ -122,8 +152,9 @@ export class Device {
   /** A lasting tensor, filled with zeros. */
   tensor(name: string, type: ElementType, shape: readonly number[]): Tensor {
     this.check();
-    const tensor = new Tensor(name, type, shape, this.max_binding);
-    for (const piece of tensor.pieces) piece.buffer = this.memory.create(Math.max(1, piece.rows) * tensor.row_bytes, name);
+    const tensor = new Tensor(name, type, shape, this.maxBinding);
+    for (const piece of tensor.pieces)
+      piece.buffer = this.memory.create(Math.max(1, piece.rows) * tensor.rowBytes, name);
     return tensor;
   }
 
@@ -134,15 +165,16 @@ export class Device {
     }
   }
 
-  /** Writes whole rows (as `pack_rows` lays them out) in the order of the queue; what was recorded before runs before. */
-  write(tensor: Tensor, rows: Uint8Array<ArrayBuffer>, first_row = 0): void {
+  /** Writes whole rows (as `packRows` lays them out) in the order of the queue; what was recorded before runs before. */
+  write(tensor: Tensor, rows: Uint8Array<ArrayBuffer>, firstRow = 0): void {
     this.submit();
-    const end_row = first_row + rows.byteLength / tensor.row_bytes;
-    for (const { first_row: start, rows: count, buffer } of tensor.pieces) {
-      const from = Math.max(first_row, start), to = Math.min(end_row, start + count);
+    const endRow = firstRow + rows.byteLength / tensor.rowBytes;
+    for (const { firstRow: start, rows: count, buffer } of tensor.pieces) {
+      const from = Math.max(firstRow, start),
+        to = Math.min(endRow, start + count);
       if (from >= to) continue;
-      const source = rows.subarray((from - first_row) * tensor.row_bytes, (to - first_row) * tensor.row_bytes);
-      this.gpu.queue.writeBuffer(buffer!, (from - start) * tensor.row_bytes, source);
+      const source = rows.subarray((from - firstRow) * tensor.rowBytes, (to - firstRow) * tensor.rowBytes);
+      this.gpu.queue.writeBuffer(buffer!, (from - start) * tensor.rowBytes, source);
     }
   }
 
@@ -167,21 +199,24 @@ export class Device {
   }
 
   private async replay(program: Program, signal?: AbortSignal): Promise<void> {
-    let at_once = dispatches_at_once(program);
+    let atOnce = dispatchesAtOnce(program);
     for (const step of program.steps) {
-      if (this.prompt && this.unpaced >= at_once) {
+      if (this.prompt && this.unpaced >= atOnce) {
         await this.send(program, signal);
-        at_once = dispatches_at_once(program); // known better now
+        atOnce = dispatchesAtOnce(program); // known better now
       }
-      if (this.recorded >= dispatches_per_submit) this.submit();
+      if (this.recorded >= dispatchesPerSubmit) this.submit();
       this.encoder ??= this.gpu.createCommandEncoder({ label: program.name });
-      if (!this.pass || (this.profile && this.pass_part !== step.part)) {
+      if (!this.pass || (this.profile && this.passPart !== step.part)) {
         this.pass?.end();
-        this.pass_part = step.part;
-        this.pass = this.encoder.beginComputePass({ label: step.part, timestampWrites: this.profile?.begin(step.part) });
+        this.passPart = step.part;
+        this.pass = this.encoder.beginComputePass({
+          label: step.part,
+          timestampWrites: this.profile?.begin(step.part),
+        });
       }
       this.pass.setPipeline(step.pipeline);
-      this.pass.setBindGroup(0, step.bind_group);
+      this.pass.setBindGroup(0, step.bindGroup);
       this.pass.dispatchWorkgroups(...step.workgroups);
       this.recorded++;
       this.unpaced++;
@@ -206,10 +241,11 @@ export class Device {
 
   /** @param program in whose middle this is */
   private async send(program?: Program, signal?: AbortSignal): Promise<void> {
-    const before = this.in_flight, dispatches = this.unpaced;
+    const before = this.inFlight,
+      dispatches = this.unpaced;
     this.submit();
     this.unpaced = 0;
-    this.in_flight = this.submitted_work().then((seconds) => {
+    this.inFlight = this.submittedWork().then((seconds) => {
       if (!program) return;
       program.timed.dispatches += dispatches;
       program.timed.seconds += seconds;
@@ -217,11 +253,11 @@ export class Device {
     await before;
     await this.profile?.collect();
     this.check();
-    check_cancelled(signal);
+    checkCancelled(signal);
   }
 
   /** Waits for the queue; returns the seconds since it had nothing to do, or was done the last time. */
-  private async submitted_work(): Promise<number> {
+  private async submittedWork(): Promise<number> {
     const sent = performance.now();
     await this.gpu.queue.onSubmittedWorkDone().catch(() => {}); // why it was lost `check` tells
     const start = Math.max(sent, this.done);
@@ -247,15 +283,19 @@ export class Device {
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     this.submit();
     this.check();
-    const staging = this.gpu.createBuffer({ label: `read ${tensor.name}`, size: tensor.bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const staging = this.gpu.createBuffer({
+      label: `read ${tensor.name}`,
+      size: tensor.bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
     const encoder = this.gpu.createCommandEncoder({ label: staging.label });
-    for (const { first_row, rows, buffer } of tensor.pieces) {
-      encoder.copyBufferToBuffer(buffer!, 0, staging, first_row * tensor.row_bytes, rows * tensor.row_bytes);
+    for (const { firstRow, rows, buffer } of tensor.pieces) {
+      encoder.copyBufferToBuffer(buffer!, 0, staging, firstRow * tensor.rowBytes, rows * tensor.rowBytes);
     }
     this.gpu.queue.submit([encoder.finish()]);
     try {
       await staging.mapAsync(GPUMapMode.READ);
-      return unpack_rows(tensor.type, tensor.rows, tensor.cols, staging.getMappedRange());
+      return unpackRows(tensor.type, tensor.rows, tensor.cols, staging.getMappedRange());
     } catch (cause) {
       await Promise.resolve(); // the reason of a lost device arrives with the next task
       this.check();
@@ -266,7 +306,11 @@ export class Device {
   }
 
   /** Records and runs a program once and reads the tensors that it returns. */
-  async evaluate<K extends string>(name: string, record: (p: Recorder) => Record<K, Tensor>, signal?: AbortSignal): Promise<Record<K, Float32Array<ArrayBuffer>>> {
+  async evaluate<K extends string>(
+    name: string,
+    record: (p: Recorder) => Record<K, Tensor>,
+    signal?: AbortSignal,
+  ): Promise<Record<K, Float32Array<ArrayBuffer>>> {
     let results = {} as Record<K, Tensor>;
     const program = await this.record(name, (p) => {
       results = record(p);
@@ -291,7 +335,7 @@ export class Device {
 }
 
 /** Whether the queue tells within so many seconds that it is done. */
-async function answers_within(seconds: number, gpu: GPUDevice): Promise<boolean> {
+async function answersWithin(seconds: number, gpu: GPUDevice): Promise<boolean> {
   const buffer = gpu.createBuffer({ label: 'question', size: 4, usage: GPUBufferUsage.COPY_DST });
   const ask = async (): Promise<number> => {
     const start = performance.now();

@@ -3,11 +3,25 @@ import { Device } from './device.ts';
 
 /** What WebGPU guarantees everywhere: the limits of a plan for no adapter in particular. */
 const guaranteed = {
-  maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27, maxStorageBuffersPerShaderStage: 8, maxComputeWorkgroupStorageSize: 16384,
-  maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupSizeX: 256, maxComputeWorkgroupSizeY: 256, maxComputeWorkgroupsPerDimension: 65535,
+  maxBufferSize: 2 ** 28,
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupSizeX: 256,
+  maxComputeWorkgroupSizeY: 256,
+  maxComputeWorkgroupsPerDimension: 65535,
 };
 
-const nobody: AdapterDescription = { vendor: 'none', architecture: '', device: 'no adapter', driver: '', kind: 'hardware', features: [], limits: guaranteed };
+const nobody: AdapterDescription = {
+  vendor: 'none',
+  architecture: '',
+  device: 'no adapter',
+  driver: '',
+  kind: 'hardware',
+  features: [],
+  limits: guaranteed,
+};
 
 /** A device that computes nothing and holds nothing, and the bytes that it would hold, by label. */
 export interface DryDevice {
@@ -20,39 +34,78 @@ export interface DryDevice {
  * it has, but buffers are mere sizes. What `device.memory` reports is what a real run would.
  * @param capacity bytes after which making a buffer is out of memory
  */
-export function dry_device(like?: Device, { max_binding = Infinity, capacity = Infinity } = {}): DryDevice {
+export function dryDevice(like?: Device, { maxBinding = Infinity, capacity = Infinity } = {}): DryDevice {
   const live = new Set<{ label: string; size: number }>();
-  const device = new Device(dry_gpu(like?.gpu, live, capacity), like?.adapter ?? nobody, Math.min(max_binding, like?.max_binding ?? Infinity));
-  return { device, held: (label) => [...live].reduce((sum, buffer) => sum + (label.test(buffer.label) ? buffer.size : 0), 0) };
+  const device = new Device(
+    dryGPU(like?.gpu, live, capacity),
+    like?.adapter ?? nobody,
+    Math.min(maxBinding, like?.maxBinding ?? Infinity),
+  );
+  return {
+    device,
+    held: (label) => [...live].reduce((sum, buffer) => sum + (label.test(buffer.label) ? buffer.size : 0), 0),
+  };
 }
 
-function dry_gpu(like: GPUDevice | undefined, live: Set<{ label: string; size: number }>, capacity: number): GPUDevice {
+function dryGPU(like: GPUDevice | undefined, live: Set<{ label: string; size: number }>, capacity: number): GPUDevice {
   // Without Dawn there are no constants yet; the values are WebGPU's.
   const globals = globalThis as { GPUBufferUsage?: unknown; GPUShaderStage?: unknown; GPUMapMode?: unknown };
-  globals.GPUBufferUsage ??= { MAP_READ: 1, MAP_WRITE: 2, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128, QUERY_RESOLVE: 512 };
+  globals.GPUBufferUsage ??= {
+    MAP_READ: 1,
+    MAP_WRITE: 2,
+    COPY_SRC: 4,
+    COPY_DST: 8,
+    UNIFORM: 64,
+    STORAGE: 128,
+    QUERY_RESOLVE: 512,
+  };
   globals.GPUShaderStage ??= { COMPUTE: 4 };
   globals.GPUMapMode ??= { READ: 1 };
 
-  const nothing = () => {}, object = () => ({}), done = () => Promise.resolve();
+  const nothing = () => {},
+    object = () => ({}),
+    done = () => Promise.resolve();
   const pass = { setPipeline: nothing, setBindGroup: nothing, dispatchWorkgroups: nothing, end: nothing };
-  const encoder = { beginComputePass: () => pass, copyBufferToBuffer: nothing, clearBuffer: nothing, finish: object, resolveQuerySet: nothing };
-  let held = 0, failed = false;
+  const encoder = {
+    beginComputePass: () => pass,
+    copyBufferToBuffer: nothing,
+    clearBuffer: nothing,
+    finish: object,
+    resolveQuerySet: nothing,
+  };
+  let held = 0,
+    failed = false;
   const gpu = {
-    limits: like?.limits ?? guaranteed, features: like?.features ?? new Set<string>(), adapterInfo: like?.adapterInfo ?? {}, lost: new Promise(nothing),
+    limits: like?.limits ?? guaranteed,
+    features: like?.features ?? new Set<string>(),
+    adapterInfo: like?.adapterInfo ?? {},
+    lost: new Promise(nothing),
     queue: { writeBuffer: nothing, submit: nothing, onSubmittedWorkDone: done },
-    addEventListener: nothing, destroy: nothing,
+    addEventListener: nothing,
+    destroy: nothing,
     createBuffer: ({ label = '', size }: GPUBufferDescriptor) => {
       const buffer = {
-        label, size, mapAsync: done, getMappedRange: () => new ArrayBuffer(size), unmap: nothing,
+        label,
+        size,
+        mapAsync: done,
+        getMappedRange: () => new ArrayBuffer(size),
+        unmap: nothing,
         destroy: () => void (live.delete(buffer) && (held -= size)),
       };
       if ((held += size) > capacity) failed = true;
       live.add(buffer);
       return buffer;
     },
-    createBindGroup: object, createBindGroupLayout: object, createPipelineLayout: object, createQuerySet: object, createCommandEncoder: () => encoder,
-    createShaderModule: () => ({ getCompilationInfo: async () => ({ messages: [] }) }), createComputePipelineAsync: async () => ({}), createComputePipeline: object,
-    pushErrorScope: () => void (failed = false), popErrorScope: async () => (failed ? { message: 'out of memory' } : null),
+    createBindGroup: object,
+    createBindGroupLayout: object,
+    createPipelineLayout: object,
+    createQuerySet: object,
+    createCommandEncoder: () => encoder,
+    createShaderModule: () => ({ getCompilationInfo: async () => ({ messages: [] }) }),
+    createComputePipelineAsync: async () => ({}),
+    createComputePipeline: object,
+    pushErrorScope: () => void (failed = false),
+    popErrorScope: async () => (failed ? { message: 'out of memory' } : null),
   };
   return gpu as unknown as GPUDevice;
 }

@@ -1,4 +1,4 @@
-import { round_up } from './tensor.ts';
+import { roundUp } from './tensor.ts';
 
 /** Bytes on the device: what is held now, and the most that was held at once. */
 export interface MemoryReport {
@@ -17,8 +17,8 @@ export class Memory {
 
   constructor(private readonly device: GPUDevice) {}
 
-  create(bytes: number, label: string, usage = storage_usage()): GPUBuffer {
-    const size = round_up(Math.max(bytes, 16), 16);
+  create(bytes: number, label: string, usage = storageUsage()): GPUBuffer {
+    const size = roundUp(Math.max(bytes, 16), 16);
     const buffer = this.device.createBuffer({ label, size, usage });
     this.held += size;
     this.peak = Math.max(this.peak, this.held);
@@ -31,7 +31,7 @@ export class Memory {
   }
 
   /** Takes the smallest fitting scratch buffer, or makes one; a program gives all of its own back once it is planned. */
-  take_scratch(bytes: number): GPUBuffer {
+  takeScratch(bytes: number): GPUBuffer {
     let best = -1;
     for (let i = 0; i < this.scratch.length; i++) {
       const size = this.scratch[i].size;
@@ -41,10 +41,10 @@ export class Memory {
     if (best >= 0) return this.scratch.splice(best, 1)[0];
     // Sizes in steps of an eighth, so that slightly different shapes share buffers.
     const step = 2 ** Math.max(8, Math.floor(Math.log2(Math.max(bytes, 1))) - 3);
-    return this.create(round_up(bytes, step), 'scratch');
+    return this.create(roundUp(bytes, step), 'scratch');
   }
 
-  give_scratch(buffer: GPUBuffer): void {
+  giveScratch(buffer: GPUBuffer): void {
     this.scratch.push(buffer);
   }
 
@@ -53,4 +53,4 @@ export class Memory {
   }
 }
 
-const storage_usage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+const storageUsage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;

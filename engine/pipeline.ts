@@ -1,4 +1,4 @@
-import { MMARError } from '../platform/error.ts';
+import { MMARError } from '../base/error.ts';
 
 /** A shader module made by the `.wgsl` build step: constants in, WGSL out. */
 export type ShaderSource = (constants: Record<string, unknown>) => string;
@@ -42,26 +42,33 @@ export class Pipelines {
     return pipeline;
   }
 
-  bind_group_layout(layout: Layout): GPUBindGroupLayout {
+  bindGroupLayout(layout: Layout): GPUBindGroupLayout {
     let made = this.layouts.get(layout);
     if (!made) {
       const types = { r: 'read-only-storage', w: 'storage', u: 'uniform' } as const;
       const entries = [...layout].map((use, binding) => ({
-        binding, visibility: GPUShaderStage.COMPUTE, buffer: { type: types[use as keyof typeof types] },
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: types[use as keyof typeof types] },
       }));
       this.layouts.set(layout, (made = this.device.createBindGroupLayout({ label: layout, entries })));
     }
     return made;
   }
 
-  private async compile(name: string, source: ShaderSource, constants: Constants, layout: Layout): Promise<GPUComputePipeline> {
+  private async compile(
+    name: string,
+    source: ShaderSource,
+    constants: Constants,
+    layout: Layout,
+  ): Promise<GPUComputePipeline> {
     const code = unroll(source(constants));
     this.device.pushErrorScope('validation'); // what is wrong is said by the pipeline's error, not twice
     const module = this.device.createShaderModule({ label: name, code });
     void this.device.popErrorScope();
     const descriptor: GPUComputePipelineDescriptor = {
       label: name,
-      layout: this.device.createPipelineLayout({ bindGroupLayouts: [this.bind_group_layout(layout)] }),
+      layout: this.device.createPipelineLayout({ bindGroupLayouts: [this.bindGroupLayout(layout)] }),
       compute: { module, entryPoint: 'main' },
     };
     try {
@@ -70,7 +77,9 @@ export class Pipelines {
       const { messages } = await module.getCompilationInfo();
       const first = messages.find((m) => m.type === 'error');
       const where = first ? `line ${first.lineNum}: ${first.message}` : String((cause as Error).message).split('\n')[0];
-      throw new MMARError('device', `shader ${name} ${JSON.stringify(constants)} does not compile: ${where}`, { cause });
+      throw new MMARError('device', `shader ${name} ${JSON.stringify(constants)} does not compile: ${where}`, {
+        cause,
+      });
     }
   }
 }

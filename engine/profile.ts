@@ -16,18 +16,26 @@ export class Profile {
   /** Timestamps for a compute pass that runs `part`. */
   begin(part: string): GPUComputePassTimestampWrites | undefined {
     this.parts.push(part);
-    if (!this.timestamps || this.parts.length > max_passes) return undefined;
-    this.queries ??= this.gpu.createQuerySet({ type: 'timestamp', count: 2 * max_passes });
+    if (!this.timestamps || this.parts.length > maxPasses) return undefined;
+    this.queries ??= this.gpu.createQuerySet({ type: 'timestamp', count: 2 * maxPasses });
     const index = 2 * (this.parts.length - 1);
     return { querySet: this.queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 };
   }
 
   /** Called when a command buffer ends. */
   resolve(encoder: GPUCommandEncoder): void {
-    const parts = this.parts.slice(0, max_passes);
+    const parts = this.parts.slice(0, maxPasses);
     if (!this.timestamps || !parts.length || !this.queries) return;
-    this.resolved ??= this.gpu.createBuffer({ label: 'timestamps', size: 16 * max_passes, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
-    const staging = this.gpu.createBuffer({ label: 'timestamps read', size: 16 * parts.length, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    this.resolved ??= this.gpu.createBuffer({
+      label: 'timestamps',
+      size: 16 * maxPasses,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    });
+    const staging = this.gpu.createBuffer({
+      label: 'timestamps read',
+      size: 16 * parts.length,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
     encoder.resolveQuerySet(this.queries, 0, 2 * parts.length, this.resolved, 0);
     encoder.copyBufferToBuffer(this.resolved, 0, staging, 0, staging.size);
     this.waiting.push({ parts, staging });
@@ -42,7 +50,8 @@ export class Profile {
   async collect(): Promise<void> {
     if (!this.timestamps) {
       await this.gpu.queue.onSubmittedWorkDone();
-      const now = performance.now(), parts = [...new Set(this.parts)];
+      const now = performance.now(),
+        parts = [...new Set(this.parts)];
       for (const part of parts) this.add(part, (now - this.clock) / 1000 / parts.length);
       this.clock = now;
       this.parts = [];
@@ -61,4 +70,4 @@ export class Profile {
   }
 }
 
-const max_passes = 64;
+const maxPasses = 64;

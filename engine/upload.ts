@@ -1,5 +1,5 @@
 import type { Device } from './device.ts';
-import { type Tensor, round_up } from './tensor.ts';
+import { roundUp, type Tensor } from './tensor.ts';
 
 /** A piece of the host's memory that the device copies from. */
 interface Slot {
@@ -16,34 +16,56 @@ export class Uploads {
   private readonly waiting: ((slot: Slot) => void)[] = [];
   private readonly buffers = new Set<GPUBuffer>();
 
-  constructor(private readonly device: Device, private readonly slots: number, private readonly slot_bytes: number) {}
+  constructor(
+    private readonly device: Device,
+    private readonly slots: number,
+    private readonly slotBytes: number,
+  ) {}
 
   /** The memory for that many bytes; what stood there before is still there. */
   async take(bytes: number): Promise<Slot> {
     let slot = this.free.pop();
-    if (!slot) slot = this.buffers.size < this.slots ? this.make(Math.max(bytes, this.slot_bytes)) : await new Promise<Slot>((resolve) => this.waiting.push(resolve));
-    if (slot.bytes.length < bytes) { // a single row may be longer than a slot
+    if (!slot)
+      slot =
+        this.buffers.size < this.slots
+          ? this.make(Math.max(bytes, this.slotBytes))
+          : await new Promise<Slot>((resolve) => this.waiting.push(resolve));
+    if (slot.bytes.length < bytes) {
+      // a single row may be longer than a slot
       this.drop(slot);
       slot = this.make(bytes);
     }
     return slot;
   }
 
-  /** Copies the first `rows` rows of a slot into a tensor from `first_row` on, in the order of the queue; the slot returns by itself. */
-  send(slot: Slot, tensor: Tensor, first_row: number, rows: number): void {
-    const { gpu } = this.device, { buffer } = slot, { row_bytes } = tensor;
+  /** Copies the first `rows` rows of a slot into a tensor from `firstRow` on, in the order of the queue; the slot returns by itself. */
+  send(slot: Slot, tensor: Tensor, firstRow: number, rows: number): void {
+    const { gpu } = this.device,
+      { buffer } = slot,
+      { rowBytes } = tensor;
     this.device.submit();
     buffer.unmap();
     const encoder = gpu.createCommandEncoder({ label: `upload ${tensor.name}` });
-    for (const { first_row: start, rows: count, buffer: target } of tensor.pieces) {
-      const from = Math.max(first_row, start), to = Math.min(first_row + rows, start + count);
-      if (from < to) encoder.copyBufferToBuffer(buffer, (from - first_row) * row_bytes, target!, (from - start) * row_bytes, (to - from) * row_bytes);
+    for (const { firstRow: start, rows: count, buffer: target } of tensor.pieces) {
+      const from = Math.max(firstRow, start),
+        to = Math.min(firstRow + rows, start + count);
+      if (from < to)
+        encoder.copyBufferToBuffer(
+          buffer,
+          (from - firstRow) * rowBytes,
+          target!,
+          (from - start) * rowBytes,
+          (to - from) * rowBytes,
+        );
     }
     gpu.queue.submit([encoder.finish()]);
-    buffer.mapAsync(GPUMapMode.WRITE).then(() => this.give({ buffer, bytes: new Uint8Array(buffer.getMappedRange()) }), () => {
-      // Lost or closed: whoever waits looks at the device next.
-      this.give(slot);
-    });
+    buffer.mapAsync(GPUMapMode.WRITE).then(
+      () => this.give({ buffer, bytes: new Uint8Array(buffer.getMappedRange()) }),
+      () => {
+        // Lost or closed: whoever waits looks at the device next.
+        this.give(slot);
+      },
+    );
   }
 
   /** Lets go of all slots; none may be written to any more. */
@@ -53,7 +75,12 @@ export class Uploads {
   }
 
   private make(bytes: number): Slot {
-    const buffer = this.device.gpu.createBuffer({ label: 'upload', size: round_up(bytes, 16), usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, mappedAtCreation: true });
+    const buffer = this.device.gpu.createBuffer({
+      label: 'upload',
+      size: roundUp(bytes, 16),
+      usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,
+      mappedAtCreation: true,
+    });
     this.buffers.add(buffer);
     return { buffer, bytes: new Uint8Array(buffer.getMappedRange()) };
   }

@@ -1,7 +1,7 @@
 /** A checkpoint's folder: where each tensor lies, and the JSON beside the weights. */
-import { MMARError, check_cancelled } from '../platform/error.ts';
-import type { Source } from '../platform/platform.ts';
-import { type Header, type TensorEntry, decode_utf8, quote, read_header } from './safetensors.ts';
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
+import { decodeUTF8, type Header, quote, readHeader, type TensorEntry } from './safetensors.ts';
 
 /** Where a tensor's bytes are; its name in the file may be another than in the checkpoint. */
 export interface TensorPlace {
@@ -17,15 +17,18 @@ const MAX_TEXT = 200_000_000;
 
 /** Tensors by name from one source or several, and the other files of `source`. Holds no tensor's bytes. */
 export class Checkpoint {
-  constructor(readonly source: Source, readonly tensors: Map<string, TensorPlace>) {}
+  constructor(
+    readonly source: Source,
+    readonly tensors: Map<string, TensorPlace>,
+  ) {}
 
-  /** Fills `into` with a tensor's bytes from `from_byte` on. Throws `checkpoint` where the tensor is missing. */
-  async read(name: string, from_byte: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+  /** Fills `into` with a tensor's bytes from `fromByte` on. Throws `checkpoint` where the tensor is missing. */
+  async read(name: string, fromByte: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
     const { source, file, entry } = this.place(name);
-    if (from_byte < 0 || from_byte + into.length > entry.bytes) {
-      throw new MMARError('shape', `${name} has ${entry.bytes} bytes: ${into.length} from ${from_byte} are not there`);
+    if (fromByte < 0 || fromByte + into.length > entry.bytes) {
+      throw new MMARError('shape', `${name} has ${entry.bytes} bytes: ${into.length} from ${fromByte} are not there`);
     }
-    if (into.length) await source.read(file, entry.offset + from_byte, into, signal);
+    if (into.length) await source.read(file, entry.offset + fromByte, into, signal);
   }
 
   /** Where a tensor is. Throws `checkpoint` where the checkpoint has none of that name. */
@@ -33,18 +36,19 @@ export class Checkpoint {
     const place = this.tensors.get(name);
     if (place) return place;
     throw new MMARError(
-      'checkpoint', `${this.source.name} has no tensor ${quote(name)}: check that it is an MMAR checkpoint`,
+      'checkpoint',
+      `${this.source.name} has no tensor ${quote(name)}: check that it is an MMAR checkpoint`,
     );
   }
 
   /** The parsed content of a JSON file; undefined where there is none. Throws `checkpoint` where it is no JSON. */
   json(file: string, signal?: AbortSignal): Promise<unknown> {
-    return read_json(this.source, file, signal);
+    return readJSON(this.source, file, signal);
   }
 
   /** The content of a text file; undefined where there is none. Throws `checkpoint` where it is not UTF-8. */
   text(file: string, signal?: AbortSignal): Promise<string | undefined> {
-    return read_text(this.source, file, signal);
+    return readText(this.source, file, signal);
   }
 }
 
@@ -53,22 +57,23 @@ export class Checkpoint {
  *
  * Throws `checkpoint` where there is neither, or where index and shards disagree; `file` for a broken file.
  */
-export async function open_checkpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
+export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
   const tensors = new Map<string, TensorPlace>();
   if ((await source.size(WEIGHTS, signal)) !== undefined) {
-    const header = await read_header(source, WEIGHTS, signal);
+    const header = await readHeader(source, WEIGHTS, signal);
     for (const [name, entry] of header.tensors) tensors.set(name, { source, file: WEIGHTS, entry });
     return new Checkpoint(source, tensors);
   }
-  const index = await read_json(source, INDEX, signal);
+  const index = await readJSON(source, INDEX, signal);
   if (index === undefined) {
     throw new MMARError(
-      'checkpoint', `${source.name} is no checkpoint: it has neither ${WEIGHTS} nor ${INDEX}: check the path`,
+      'checkpoint',
+      `${source.name} is no checkpoint: it has neither ${WEIGHTS} nor ${INDEX}: check the path`,
     );
   }
   const listed = weight_map(source, index);
   const shards = [...new Set(listed.values())];
-  const headers = await read_shards(source, shards, signal);
+  const headers = await readShards(source, shards, signal);
   shards.forEach((file, i) => {
     for (const [name, entry] of headers[i].tensors) {
       const other = tensors.get(name)?.file;
@@ -94,11 +99,12 @@ function weight_map(source: Source, index: unknown): Map<string, string> {
   }
   const listed = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
-    if (typeof file !== 'string' || !is_plain_path(file)) {
+    if (typeof file !== 'string' || !isPlainPath(file)) {
       const shown = typeof file === 'string' ? quote(file) : typeof file;
-      throw new MMARError('checkpoint',
+      throw new MMARError(
+        'checkpoint',
         `${INDEX} in ${source.name} puts ${quote(name)} into ${shown}, which is no file of this folder: ` +
-        `do not use it`,
+          `do not use it`,
       );
     }
     listed.set(name, file);
@@ -107,11 +113,11 @@ function weight_map(source: Source, index: unknown): Map<string, string> {
 }
 
 /** Whether `file` is a path below the folder, with nothing in it that a file system or a URL takes for more. */
-const is_plain_path = (file: string) =>
+const isPlainPath = (file: string) =>
   !/[\\:?#%\x00-\x1f\x7f]/.test(file) && file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
 /** The shards' headers in order, a few read at once; the first failure stops the rest. */
-async function read_shards(source: Source, shards: string[], signal?: AbortSignal): Promise<Header[]> {
+async function readShards(source: Source, shards: string[], signal?: AbortSignal): Promise<Header[]> {
   const headers: Header[] = [];
   const errors: unknown[] = [];
   let next = 0;
@@ -119,7 +125,7 @@ async function read_shards(source: Source, shards: string[], signal?: AbortSigna
     while (next < shards.length && !errors.length) {
       const i = next++;
       try {
-        headers[i] = await read_shard(source, shards[i], signal);
+        headers[i] = await readShard(source, shards[i], signal);
       } catch (error) {
         errors.push(error);
       }
@@ -130,8 +136,8 @@ async function read_shards(source: Source, shards: string[], signal?: AbortSigna
   return headers;
 }
 
-async function read_shard(source: Source, file: string, signal?: AbortSignal): Promise<Header> {
-  if ((await source.size(file, signal)) !== undefined) return read_header(source, file, signal);
+async function readShard(source: Source, file: string, signal?: AbortSignal): Promise<Header> {
+  if ((await source.size(file, signal)) !== undefined) return readHeader(source, file, signal);
   throw disagree(source, `${INDEX} names ${quote(file)}, which is not there`);
 }
 
@@ -139,7 +145,7 @@ const disagree = (source: Source, problem: string) =>
   new MMARError('checkpoint', `${source.name}: ${problem}: download the checkpoint again`);
 
 /** The content of a text file; undefined where there is none. Throws `checkpoint` where it is not UTF-8 or too long. */
-export async function read_text(source: Source, file: string, signal?: AbortSignal): Promise<string | undefined> {
+export async function readText(source: Source, file: string, signal?: AbortSignal): Promise<string | undefined> {
   const size = await source.size(file, signal);
   if (size === undefined) return undefined;
   if (size > MAX_TEXT) {
@@ -147,8 +153,8 @@ export async function read_text(source: Source, file: string, signal?: AbortSign
   }
   const bytes = new Uint8Array(size);
   if (size) await source.read(file, 0, bytes, signal);
-  check_cancelled(signal);
-  const text = decode_utf8(bytes);
+  checkCancelled(signal);
+  const text = decodeUTF8(bytes);
   if (text === undefined) {
     throw new MMARError('checkpoint', `${file} in ${source.name} is not UTF-8 text: download it again`);
   }
@@ -156,15 +162,17 @@ export async function read_text(source: Source, file: string, signal?: AbortSign
 }
 
 /** The parsed content of a JSON file; undefined where there is none. Throws `checkpoint` where it is no JSON. */
-export async function read_json(source: Source, file: string, signal?: AbortSignal): Promise<unknown> {
-  const text = await read_text(source, file, signal);
+export async function readJSON(source: Source, file: string, signal?: AbortSignal): Promise<unknown> {
+  const text = await readText(source, file, signal);
   if (text === undefined) return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
     const problem = (cause as Error).message.replace(/\s+/g, ' ');
     throw new MMARError(
-      'checkpoint', `${file} in ${source.name} is no JSON (${problem}): mend it or download it again`, { cause },
+      'checkpoint',
+      `${file} in ${source.name} is no JSON (${problem}): mend it or download it again`,
+      { cause },
     );
   }
 }

@@ -1,9 +1,9 @@
 /** Checkpoints made of parts that were published apart: a Qwen2 folder as the text model, a KL-16 file as the tokenizer. */
-import { MMARError } from '../platform/error.ts';
-import type { Source } from '../platform/platform.ts';
+import { MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
 import { Checkpoint, type TensorPlace } from './checkpoint.ts';
-import { memory_source } from './memory_source.ts';
-import { read_header } from './safetensors.ts';
+import { memorySource } from './memory_source.ts';
+import { readHeader } from './safetensors.ts';
 
 export interface Composition {
   /** A plain Qwen2 checkpoint (HF names); its config and tokenizer come with it. */
@@ -21,58 +21,96 @@ const TEXT_FILES = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.ji
  *
  * Throws `checkpoint` where a part is not what it should be.
  */
-export async function compose(checkpoint: Checkpoint, { llm, vae, config: change }: Composition, signal?: AbortSignal): Promise<Checkpoint> {
-  const tensors = new Map(checkpoint.tensors), files = new Map<string, Source>();
+export async function compose(
+  checkpoint: Checkpoint,
+  { llm, vae, config: change }: Composition,
+  signal?: AbortSignal,
+): Promise<Checkpoint> {
+  const tensors = new Map(checkpoint.tensors),
+    files = new Map<string, Source>();
   const config = (await checkpoint.json('config.json', signal)) as Record<string, unknown> | undefined;
   const written = new Map<string, unknown>();
   if (llm) {
-    written.set('config.json', { ...config, llm: await qwen2_config(llm, signal) });
-    replace(tensors, 'llm.', llm_tensors(llm), (name) => !/\.lora_[AB]\./.test(name));
+    written.set('config.json', { ...config, llm: await qwen2Config(llm, signal) });
+    replace(tensors, 'llm.', llmTensors(llm), (name) => !/\.lora_[AB]\./.test(name));
     for (const file of TEXT_FILES) files.set(file, llm.source);
-    const { eos_token_id: _, ...mine } = ((await checkpoint.json('generation_config.json', signal)) ?? {}) as Record<string, unknown>;
+    const { eos_token_id: _, ...mine } = ((await checkpoint.json('generation_config.json', signal)) ?? {}) as Record<
+      string,
+      unknown
+    >;
     const { eos_token_id } = ((await llm.json('generation_config.json', signal)) ?? {}) as Record<string, unknown>;
     written.set('generation_config.json', { ...mine, eos_token_id });
   }
-  if (vae) replace(tensors, 'image_tokenizer.', await vae_tensors(vae.source, vae.file, signal), () => true);
+  if (vae) replace(tensors, 'image_tokenizer.', await vaeTensors(vae.source, vae.file, signal), () => true);
   if (change) written.set('config.json', change(written.get('config.json') ?? config));
-  const texts = memory_source(checkpoint.source.name, new Map([...written].map(([file, json]) => [file, new TextEncoder().encode(JSON.stringify(json))])));
+  const texts = memorySource(
+    checkpoint.source.name,
+    new Map([...written].map(([file, json]) => [file, new TextEncoder().encode(JSON.stringify(json))])),
+  );
   for (const file of written.keys()) files.set(file, texts);
-  return new Checkpoint(overlay(checkpoint.source, files, [...(llm ? [llm.source] : []), ...(vae ? [vae.source] : [])]), tensors);
+  return new Checkpoint(
+    overlay(checkpoint.source, files, [...(llm ? [llm.source] : []), ...(vae ? [vae.source] : [])]),
+    tensors,
+  );
 }
 
 /** The tensors under `prefix` that `replaced` names give way to `parts`. */
-function replace(tensors: Map<string, TensorPlace>, prefix: string, parts: Map<string, TensorPlace>, replaced: (name: string) => boolean): void {
+function replace(
+  tensors: Map<string, TensorPlace>,
+  prefix: string,
+  parts: Map<string, TensorPlace>,
+  replaced: (name: string) => boolean,
+): void {
   for (const name of [...tensors.keys()]) if (name.startsWith(prefix) && replaced(name)) tensors.delete(name);
   for (const [name, place] of parts) tensors.set(prefix + name, place);
 }
 
 /** The config of a Qwen2 folder; `checkpoint` error where it is another model's. */
-export async function qwen2_config(llm: Checkpoint, signal?: AbortSignal): Promise<Record<string, unknown>> {
+export async function qwen2Config(llm: Checkpoint, signal?: AbortSignal): Promise<Record<string, unknown>> {
   const json = (await llm.json('config.json', signal)) as Record<string, unknown> | null | undefined;
-  if (json === undefined) throw new MMARError('checkpoint', `${llm.source.name} has no config.json; give the folder of a Qwen2 or Qwen2.5 checkpoint`);
+  if (json === undefined)
+    throw new MMARError(
+      'checkpoint',
+      `${llm.source.name} has no config.json; give the folder of a Qwen2 or Qwen2.5 checkpoint`,
+    );
   if (json?.model_type === 'qwen2') return json;
-  const found = json?.model_type === 'mmar' ? 'is an MMAR checkpoint: give it as --model' : `has the model_type ${JSON.stringify(json?.model_type)}: give a Qwen2 or Qwen2.5 folder`;
+  const found =
+    json?.model_type === 'mmar'
+      ? 'is an MMAR checkpoint: give it as --model'
+      : `has the model_type ${JSON.stringify(json?.model_type)}: give a Qwen2 or Qwen2.5 folder`;
   throw new MMARError('checkpoint', `${llm.source.name} ${found}`);
 }
 
-function llm_tensors({ source, tensors }: Checkpoint): Map<string, TensorPlace> {
+function llmTensors({ source, tensors }: Checkpoint): Map<string, TensorPlace> {
   if (tensors.has('model.embed_tokens.weight')) return tensors;
-  throw new MMARError('checkpoint', `${source.name} has no model.embed_tokens.weight; give a Qwen2 folder with the names of Hugging Face's model`);
+  throw new MMARError(
+    'checkpoint',
+    `${source.name} has no model.embed_tokens.weight; give a Qwen2 folder with the names of Hugging Face's model`,
+  );
 }
 
 const VAE_PART = /^(?:first_stage_model\.)?((?:encoder|decoder|quant_conv|post_quant_conv)\..+)$/;
 
 /** An autoencoder's tensors, LDM's other ones (the denoiser's, the loss's) left out. */
-async function vae_tensors(source: Source, file: string, signal?: AbortSignal): Promise<Map<string, TensorPlace>> {
-  const header = await read_header(source, file, signal), parts = new Map<string, TensorPlace>();
+async function vaeTensors(source: Source, file: string, signal?: AbortSignal): Promise<Map<string, TensorPlace>> {
+  const header = await readHeader(source, file, signal),
+    parts = new Map<string, TensorPlace>();
   for (const [name, entry] of header.tensors) {
     const part = VAE_PART.exec(name)?.[1];
     if (part && !parts.has(part)) parts.set(part, { source, file, entry });
   }
-  for (const name of ['encoder.conv_in.weight', 'decoder.conv_in.weight', 'quant_conv.weight', 'post_quant_conv.weight']) {
+  for (const name of [
+    'encoder.conv_in.weight',
+    'decoder.conv_in.weight',
+    'quant_conv.weight',
+    'post_quant_conv.weight',
+  ]) {
     if (parts.has(name)) continue;
     const [first] = header.tensors.keys();
-    throw new MMARError('checkpoint', `${file} in ${source.name} has no ${name}${first ? ` (its first tensor is ${first})` : ''}; give an LDM or MAR KL-16 autoencoder`);
+    throw new MMARError(
+      'checkpoint',
+      `${file} in ${source.name} has no ${name}${first ? ` (its first tensor is ${first})` : ''}; give an LDM or MAR KL-16 autoencoder`,
+    );
   }
   return parts;
 }

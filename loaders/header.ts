@@ -2,7 +2,7 @@
  * The JSON at the head of a safetensors file, read by its own grammar and not by `JSON.parse`, which hides repeated
  * keys, rounds large numbers and builds whatever a hostile file asks for.
  */
-import { type DType, is_dtype } from './dtype.ts';
+import { type DType, isDtype } from './dtype.ts';
 
 /** A tensor as the header tells it; `begin` and `end` count from the first byte after the header. */
 export interface Declared {
@@ -20,20 +20,20 @@ const MAX_RANK = 64;
 export const quote = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
 
 /** Reads a header; `refuse` is called with what is wrong and must throw. */
-export function parse_header(text: string, refuse: (problem: string) => never) {
+export function parseHeader(text: string, refuse: (problem: string) => never) {
   const json = new Reader(text, refuse);
   const tensors: Declared[] = [];
   const metadata = new Map<string, string>();
   json.object('the header', (name) => {
     if (name === '__metadata__') {
       json.object(name, (key) => metadata.set(key, json.string(`__metadata__ ${quote(key)}`)));
-    } else tensors.push(read_entry(json, name, refuse));
+    } else tensors.push(readEntry(json, name, refuse));
   });
   json.end();
   return { tensors, metadata: Object.fromEntries(metadata) };
 }
 
-function read_entry(json: Reader, name: string, refuse: (problem: string) => never): Declared {
+function readEntry(json: Reader, name: string, refuse: (problem: string) => never): Declared {
   const tensor = `tensor ${quote(name)}`;
   let dtype: string | undefined, shape: number[] | undefined, offsets: number[] | undefined;
   json.object(tensor, (key) => {
@@ -43,7 +43,7 @@ function read_entry(json: Reader, name: string, refuse: (problem: string) => nev
     else refuse(`${tensor} has an unknown key ${quote(key)}`);
   });
   if (dtype === undefined) return refuse(`${tensor} has no dtype`);
-  if (!is_dtype(dtype)) return refuse(`${tensor} has the unknown dtype ${quote(dtype)}`);
+  if (!isDtype(dtype)) return refuse(`${tensor} has the unknown dtype ${quote(dtype)}`);
   if (!shape) return refuse(`${tensor} has no shape`);
   if (!offsets) return refuse(`${tensor} has no data_offsets`);
   if (offsets.length !== 2) return refuse(`${tensor} has ${offsets.length} data_offsets in place of 2`);
@@ -54,17 +54,20 @@ function read_entry(json: Reader, name: string, refuse: (problem: string) => nev
 class Reader {
   private at = 0;
 
-  constructor(private readonly text: string, private readonly refuse: (problem: string) => never) {}
+  constructor(
+    private readonly text: string,
+    private readonly refuse: (problem: string) => never,
+  ) {}
 
-  /** Calls `read_value` at the value of each key; no key may come twice. */
-  object(what: string, read_value: (key: string) => void): void {
+  /** Calls `readValue` at the value of each key; no key may come twice. */
+  object(what: string, readValue: (key: string) => void): void {
     const seen = new Set<string>();
     this.list(what, '{', '}', () => {
       const key = this.string(`a key of ${what}`);
       if (seen.has(key)) this.refuse(`${what} has the key ${quote(key)} twice`);
       seen.add(key);
       if (!this.skip(':')) this.unexpected(`":" after ${quote(key)} in ${what}`);
-      read_value(key);
+      readValue(key);
     });
   }
 
@@ -78,9 +81,8 @@ class Reader {
       number.lastIndex = this.at;
       const literal = number.exec(this.text)![0];
       const value = /^(0|[1-9]\d{0,15})$/.test(literal) ? Number(literal) : NaN;
-      if (!Number.isSafeInteger(value)) this.refuse(
-        `${what} has ${quote(literal)}, no whole number from 0 to 2^53 - 1`,
-      );
+      if (!Number.isSafeInteger(value))
+        this.refuse(`${what} has ${quote(literal)}, no whole number from 0 to 2^53 - 1`);
       this.at += literal.length;
       values.push(value);
     });
@@ -91,14 +93,14 @@ class Reader {
     if (!this.skip('"')) this.unexpected(`a string for ${what}`);
     const start = this.at;
     for (let from = start; ; ) {
-      const quote_at = this.text.indexOf('"', from);
-      if (quote_at < 0) this.refuse(`the string for ${what} does not end`);
+      const quoteAt = this.text.indexOf('"', from);
+      if (quoteAt < 0) this.refuse(`the string for ${what} does not end`);
       let slashes = 0;
-      while (this.text[quote_at - 1 - slashes] === '\\') slashes++;
-      from = quote_at + 1;
+      while (this.text[quoteAt - 1 - slashes] === '\\') slashes++;
+      from = quoteAt + 1;
       if (slashes % 2) continue;
       this.at = from;
-      const plain = this.text.slice(start, quote_at);
+      const plain = this.text.slice(start, quoteAt);
       if (!/[\\\x00-\x1f]/.test(plain)) return plain;
       try {
         return JSON.parse(`"${plain}"`) as string;
@@ -114,10 +116,10 @@ class Reader {
     if (this.at < this.text.length) this.unexpected('the end of the header');
   }
 
-  private list(what: string, open: string, close: string, read_item: () => void): void {
+  private list(what: string, open: string, close: string, readItem: () => void): void {
     if (!this.skip(open)) this.unexpected(`"${open}" for ${what}`);
     if (this.skip(close)) return;
-    do read_item();
+    do readItem();
     while (this.skip(','));
     if (!this.skip(close)) this.unexpected(`"," or "${close}" in ${what}`);
   }

@@ -1,6 +1,6 @@
 /** Pictures as a model sees them, and back. Plain arithmetic alone, so Node and browsers get the same bits. */
-import { MMARError } from '../platform/error.ts';
-import type { Picture } from '../platform/platform.ts';
+import { MMARError } from '../base/error.ts';
+import type { Picture } from '../base/platform.ts';
 
 /** The kinds of picture that mmar reads. */
 export type PictureFormat = 'png' | 'jpeg' | 'webp';
@@ -9,7 +9,7 @@ export type PictureFormat = 'png' | 'jpeg' | 'webp';
 export const MAX_PICTURE_PIXELS = 2 ** 26;
 
 /** The format that a file's first bytes tell, or undefined. */
-export function picture_format(bytes: Uint8Array): PictureFormat | undefined {
+export function pictureFormat(bytes: Uint8Array): PictureFormat | undefined {
   const starts = (text: string, at = 0) => [...text].every((c, i) => bytes[at + i] === c.charCodeAt(0));
   if (starts('\x89PNG\r\n\x1a\n')) return 'png';
   if (starts('\xff\xd8\xff')) return 'jpeg';
@@ -24,13 +24,13 @@ export function picture_format(bytes: Uint8Array): PictureFormat | undefined {
  *
  * Throws `picture` for a picture whose data do not fit its width and height.
  */
-export function picture_to_pixels(picture: Picture, size: number): Float32Array {
-  check_picture(picture);
-  check_size(size);
+export function pictureToPixels(picture: Picture, size: number): Float32Array {
+  checkPicture(picture);
+  checkSize(size);
   const { width, height, data } = picture;
   const short = Math.min(width, height);
-  const columns = resample_weights(width, (width - short) >> 1, short, size);
-  const rows = resample_weights(height, (height - short) >> 1, short, size);
+  const columns = resampleWeights(width, (width - short) >> 1, short, size);
+  const rows = resampleWeights(height, (height - short) >> 1, short, size);
   const top = rows[0].first;
   const bottom = rows[size - 1].first + rows[size - 1].weights.length;
 
@@ -38,7 +38,7 @@ export function picture_to_pixels(picture: Picture, size: number): Float32Array 
   const line = new Float64Array(3 * width);
   const narrow = new Float64Array((bottom - top) * 3 * size);
   for (let y = top; y < bottom; y++) {
-    lay_over_white(data, y * width * 4, line);
+    layOverWhite(data, y * width * 4, line);
     for (let x = 0; x < size; x++) {
       const { first, weights } = columns[x];
       for (let c = 0; c < 3; c++) {
@@ -64,8 +64,8 @@ export function picture_to_pixels(picture: Picture, size: number): Float32Array 
 }
 
 /** An opaque picture of pixels [3, size, size], clamped to [-1, 1] and rounded half up to 8 bits. */
-export function pixels_to_picture(pixels: Float32Array, size: number): Picture {
-  check_size(size);
+export function pixelsToPicture(pixels: Float32Array, size: number): Picture {
+  checkSize(size);
   const plane = size * size;
   if (pixels.length !== 3 * plane) {
     throw new MMARError('shape', `${pixels.length} pixel values are not [3, ${size}, ${size}], which has ${3 * plane}`);
@@ -84,7 +84,8 @@ export function pixels_to_picture(pixels: Float32Array, size: number): Picture {
 export function psnr(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length || !a.length) {
     throw new MMARError(
-      'shape', `PSNR compares pictures of one size: ${a.length} and ${b.length} pixel values differ or are none`,
+      'shape',
+      `PSNR compares pictures of one size: ${a.length} and ${b.length} pixel values differ or are none`,
     );
   }
   let sum = 0;
@@ -93,28 +94,31 @@ export function psnr(a: Float32Array, b: Float32Array): number {
 }
 
 /** Pictures of one size side by side, `columns` in a row, on white. Throws `usage` where sizes or columns don't fit. */
-export function contact_sheet(pictures: Picture[], columns: number): Picture {
+export function contactSheet(pictures: Picture[], columns: number): Picture {
   if (!pictures.length) throw new MMARError('usage', 'a contact sheet needs a picture: give at least one');
   if (!Number.isInteger(columns) || columns < 1) {
     throw new MMARError('usage', `a contact sheet of ${columns} columns: give 1 or more`);
   }
   const { width, height } = pictures[0];
   const across = Math.min(columns, pictures.length);
-  const sheet_width = across * width, sheet_height = Math.ceil(pictures.length / across) * height;
-  const data = new Uint8ClampedArray(4 * sheet_width * sheet_height).fill(255);
+  const sheetWidth = across * width,
+    sheetHeight = Math.ceil(pictures.length / across) * height;
+  const data = new Uint8ClampedArray(4 * sheetWidth * sheetHeight).fill(255);
   pictures.forEach((picture, i) => {
-    check_picture(picture);
+    checkPicture(picture);
     if (picture.width !== width || picture.height !== height) {
       throw new MMARError(
-        'usage', `a contact sheet of ${width}×${height} and ${picture.width}×${picture.height} pictures: give one size`,
+        'usage',
+        `a contact sheet of ${width}×${height} and ${picture.width}×${picture.height} pictures: give one size`,
       );
     }
-    const left = (i % across) * width, top = Math.floor(i / across) * height;
+    const left = (i % across) * width,
+      top = Math.floor(i / across) * height;
     for (let y = 0; y < height; y++) {
-      data.set(picture.data.subarray(4 * y * width, 4 * (y + 1) * width), 4 * ((top + y) * sheet_width + left));
+      data.set(picture.data.subarray(4 * y * width, 4 * (y + 1) * width), 4 * ((top + y) * sheetWidth + left));
     }
   });
-  return { width: sheet_width, height: sheet_height, data };
+  return { width: sheetWidth, height: sheetHeight, data };
 }
 
 /** Which inputs an output sums, from `first` on, and their weights (sum 1). */
@@ -124,7 +128,7 @@ interface Taps {
 }
 
 /** Taps for `count` outputs over inputs `start … start + span`; the filter may reach past them, to 0 or `length`. */
-function resample_weights(length: number, start: number, span: number, count: number): Taps[] {
+function resampleWeights(length: number, start: number, span: number, count: number): Taps[] {
   const scale = span / count;
   const stretch = Math.max(scale, 1); // shrinking widens the filter, so that it averages what it skips
   return Array.from({ length: count }, (_, i) => {
@@ -145,24 +149,26 @@ function bicubic(x: number): number {
   return 0;
 }
 
-function lay_over_white(data: Uint8ClampedArray, offset: number, line: Float64Array): void {
+function layOverWhite(data: Uint8ClampedArray, offset: number, line: Float64Array): void {
   for (let i = 0, at = offset; i < line.length; i += 3, at += 4) {
-    const alpha = data[at + 3], white = 255 * (255 - alpha);
+    const alpha = data[at + 3],
+      white = 255 * (255 - alpha);
     line[i] = (data[at] * alpha + white) / 255;
     line[i + 1] = (data[at + 1] * alpha + white) / 255;
     line[i + 2] = (data[at + 2] * alpha + white) / 255;
   }
 }
 
-function check_picture({ width, height, data }: Picture): void {
+function checkPicture({ width, height, data }: Picture): void {
   const sound = [width, height].every((side) => Number.isInteger(side) && side > 0);
   if (sound && data.length === 4 * width * height) return;
   throw new MMARError(
-    'picture', `a picture of ${width}×${height} with ${data.length} bytes: it needs 4 for each pixel`,
+    'picture',
+    `a picture of ${width}×${height} with ${data.length} bytes: it needs 4 for each pixel`,
   );
 }
 
-function check_size(size: number): void {
+function checkSize(size: number): void {
   if (!Number.isInteger(size) || size < 1) {
     throw new MMARError('usage', `a picture size of ${size}: give a whole number from 1`);
   }

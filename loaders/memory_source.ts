@@ -1,8 +1,8 @@
-import { MMARError, check_cancelled } from '../platform/error.ts';
-import type { Source } from '../platform/platform.ts';
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
 
 /** Files that are here already: bytes in memory, or those that somebody picked in a page (a `File` is a `Blob`). */
-export function memory_source(name: string, files: Map<string, Uint8Array | Blob>): Source {
+export function memorySource(name: string, files: Map<string, Uint8Array | Blob>): Source {
   const length = (content: Uint8Array | Blob) => (content instanceof Blob ? content.size : content.length);
   return {
     name,
@@ -11,7 +11,7 @@ export function memory_source(name: string, files: Map<string, Uint8Array | Blob
       return content && length(content);
     },
     async read(file, offset, into, signal) {
-      check_cancelled(signal);
+      checkCancelled(signal);
       const content = files.get(file);
       if (!content) throw new MMARError('file', `${name} has no ${file}: check the name`);
       const end = offset + into.length;
@@ -19,9 +19,12 @@ export function memory_source(name: string, files: Map<string, Uint8Array | Blob
         throw new MMARError('file', `${file} in ${name} ends at byte ${length(content)}, before ${end}: get it again`);
       }
       if (!(content instanceof Blob)) return into.set(content.subarray(offset, end));
-      const bytes = await content.slice(offset, end).arrayBuffer().catch((cause: unknown) => {
-        throw new MMARError('file', `${file} in ${name} can no longer be read: pick it again`, { cause });
-      });
+      const bytes = await content
+        .slice(offset, end)
+        .arrayBuffer()
+        .catch((cause: unknown) => {
+          throw new MMARError('file', `${file} in ${name} can no longer be read: pick it again`, { cause });
+        });
       into.set(new Uint8Array(bytes));
     },
     async close() {},

@@ -2,12 +2,12 @@
  * Safetensors files: eight bytes of header length, a JSON header, then the tensors' bytes end to end. The format and
  * what a reader must refuse are those of huggingface/safetensors (`README.md` and `safetensors/src/tensor.rs`).
  */
-import { MMARError, check_cancelled } from '../platform/error.ts';
-import type { Source } from '../platform/platform.ts';
-import { type DType, DTYPE_BYTES } from './dtype.ts';
-import { type Declared, parse_header, quote } from './header.ts';
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
+import { DTYPE_BYTES, type DType } from './dtype.ts';
+import { type Declared, parseHeader, quote } from './header.ts';
 
-export { type DType, DTYPE_BYTES, to_bf16, to_f32, to_ints } from './dtype.ts';
+export { DTYPE_BYTES, type DType, toBf16, toF32, toInts } from './dtype.ts';
 export { quote } from './header.ts';
 
 /** One tensor of a file: `offset` counts from the file's first byte, `bytes` is its length. */
@@ -34,10 +34,11 @@ const MAX_HEADER = 100_000_000;
  *
  * Throws `file` for whatever is wrong with it.
  */
-export async function read_header(source: Source, file: string, signal?: AbortSignal): Promise<Header> {
+export async function readHeader(source: Source, file: string, signal?: AbortSignal): Promise<Header> {
   const refuse = (problem: string): never => {
     throw new MMARError(
-      'file', `${file} in ${source.name} is no sound safetensors file: ${problem}: download it again`,
+      'file',
+      `${file} in ${source.name} is no sound safetensors file: ${problem}: download it again`,
     );
   };
   const size = await source.size(file, signal);
@@ -51,17 +52,19 @@ export async function read_header(source: Source, file: string, signal?: AbortSi
   if (start > size) return refuse(`its header has ${length} bytes, but ${size - 8} are left in the file`);
   const header = new Uint8Array(Number(length));
   await source.read(file, 8, header, signal);
-  check_cancelled(signal);
+  checkCancelled(signal);
   if (header[0] !== 0x7b) return refuse('its header does not begin with "{"');
-  const { tensors, metadata } = parse_header(decode_utf8(header) ?? refuse('its header is not UTF-8'), refuse);
-  check_layout(tensors, size - start, refuse);
-  const entry = ({ name, dtype, shape, begin, end }: Declared): [string, TensorEntry] =>
-    [name, { name, dtype, shape, offset: start + begin, bytes: end - begin }];
+  const { tensors, metadata } = parseHeader(decodeUTF8(header) ?? refuse('its header is not UTF-8'), refuse);
+  checkLayout(tensors, size - start, refuse);
+  const entry = ({ name, dtype, shape, begin, end }: Declared): [string, TensorEntry] => [
+    name,
+    { name, dtype, shape, offset: start + begin, bytes: end - begin },
+  ];
   return { tensors: new Map(tensors.map(entry)), metadata };
 }
 
 /** The tensors' ranges must fit their types and shapes, and tile the data from its first byte to its last. */
-function check_layout(tensors: Declared[], size: number, refuse: (problem: string) => never): void {
+function checkLayout(tensors: Declared[], size: number, refuse: (problem: string) => never): void {
   let covered = 0;
   for (const { name, dtype, shape, begin, end } of [...tensors].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     const tensor = `tensor ${quote(name)}`;
@@ -84,8 +87,11 @@ function check_layout(tensors: Declared[], size: number, refuse: (problem: strin
 }
 
 /** All bytes of one tensor, [entry.bytes]. Throws `file` where the file has fewer. */
-export async function read_tensor(
-  source: Source, file: string, entry: TensorEntry, signal?: AbortSignal,
+export async function readTensor(
+  source: Source,
+  file: string,
+  entry: TensorEntry,
+  signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(entry.bytes);
   if (bytes.length) await source.read(file, entry.offset, bytes, signal);
@@ -107,12 +113,12 @@ export interface TensorData {
  *
  * Throws `usage` for a name that is taken or reserved.
  */
-export function lay_out(tensors: Omit<TensorData, 'data'>[], metadata: Record<string, string> = {}) {
-  const by_name = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  const sorted = [...tensors].sort((a, b) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype] || by_name(a.name, b.name));
+export function layOut(tensors: Omit<TensorData, 'data'>[], metadata: Record<string, string> = {}) {
+  const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  const sorted = [...tensors].sort((a, b) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype] || byName(a.name, b.name));
   const names = new Set(['__metadata__']);
   const lines: string[] = [];
-  const texts = Object.entries(metadata).sort(([a], [b]) => by_name(a, b));
+  const texts = Object.entries(metadata).sort(([a], [b]) => byName(a, b));
   const pair = ([key, value]: [string, string]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`;
   if (texts.length) lines.push(`"__metadata__":{${texts.map(pair)}}`);
   let at = 0;
@@ -133,9 +139,9 @@ export function lay_out(tensors: Omit<TensorData, 'data'>[], metadata: Record<st
   return { head, entries };
 }
 
-/** A whole file in memory. Throws `shape` where a tensor's bytes do not fit its type and shape; else as `lay_out`. */
-export function safetensors_bytes(tensors: TensorData[], metadata: Record<string, string> = {}): Uint8Array {
-  const { head, entries } = lay_out(tensors, metadata);
+/** A whole file in memory. Throws `shape` where a tensor's bytes do not fit its type and shape; else as `layOut`. */
+export function safetensorsBytes(tensors: TensorData[], metadata: Record<string, string> = {}): Uint8Array {
+  const { head, entries } = layOut(tensors, metadata);
   const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
   const out = new Uint8Array(entries.reduce((size, entry) => size + entry.bytes, head.length));
   out.set(head);
@@ -143,7 +149,8 @@ export function safetensors_bytes(tensors: TensorData[], metadata: Record<string
     const { buffer, byteOffset, byteLength } = data.get(name)!;
     if (byteLength !== bytes) {
       throw new MMARError(
-        'shape', `tensor ${quote(name)}, ${dtype} [${shape}], needs ${bytes} bytes, not ${byteLength}`,
+        'shape',
+        `tensor ${quote(name)}, ${dtype} [${shape}], needs ${bytes} bytes, not ${byteLength}`,
       );
     }
     out.set(new Uint8Array(buffer, byteOffset, byteLength), offset);
@@ -152,7 +159,7 @@ export function safetensors_bytes(tensors: TensorData[], metadata: Record<string
 }
 
 /** Text of UTF-8 bytes, a byte-order mark kept; undefined where they are no UTF-8. */
-export function decode_utf8(bytes: Uint8Array): string | undefined {
+export function decodeUTF8(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

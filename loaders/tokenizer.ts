@@ -1,7 +1,7 @@
 /** The text tokenizer and the chat template of a checkpoint, and the two prompts that MMAR is asked with. */
 import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { MMARError } from '../platform/error.ts';
+import { MMARError } from '../base/error.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { quote } from './safetensors.ts';
 
@@ -13,17 +13,17 @@ export interface Message {
   content: string;
 }
 
-/** Turns text into ids and back. Made by `load_tokenizer`. */
+/** Turns text into ids and back. Made by `loadTokenizer`. */
 export class TextTokenizer {
   private readonly special: Set<number>;
 
-  /** `eos_ids`: any of them ends an answer; empty where the checkpoint names none. `place` is for messages. */
+  /** `eosIds`: any of them ends an answer; empty where the checkpoint names none. `place` is for messages. */
   constructor(
     private readonly place: string,
     private readonly tokenizer: Tokenizer,
     private readonly template: Template | undefined,
-    private readonly named_tokens: Record<string, string>,
-    readonly eos_ids: number[],
+    private readonly namedTokens: Record<string, string>,
+    readonly eosIds: number[],
   ) {
     const added = [...tokenizer.get_added_tokens_decoder()];
     this.special = new Set(added.filter(([, token]) => token.special).map(([id]) => id));
@@ -35,7 +35,8 @@ export class TextTokenizer {
     const { ids } = this.tokenizer.encode(text, { add_special_tokens: false });
     if (ids.every(Number.isInteger)) return ids;
     throw new MMARError(
-      'checkpoint', `the tokenizer of ${this.place} has no token for a part of ${quote(text)}: check tokenizer.json`,
+      'checkpoint',
+      `the tokenizer of ${this.place} has no token for a part of ${quote(text)}: check tokenizer.json`,
     );
   }
 
@@ -50,8 +51,9 @@ export class TextTokenizer {
    * Decodes ids one at a time: `push` returns the text that they complete (a character may be split over tokens),
    * `flush` what is left. All of it joined is `decode` of all ids.
    */
-  decode_stream() {
-    let ids: number[] = [], given = 0;
+  decodeStream() {
+    let ids: number[] = [],
+      given = 0;
     const take = (text: string, end: number) => {
       const out = text.slice(given, end);
       given = Math.max(given, end);
@@ -71,7 +73,7 @@ export class TextTokenizer {
       flush: (): string => {
         const text = this.decode(ids);
         const out = take(text, text.length);
-        ids = [], given = 0;
+        (ids = []), (given = 0);
         return out;
       },
     };
@@ -81,15 +83,17 @@ export class TextTokenizer {
   chat(messages: Message[], { add_generation_prompt = false } = {}): string {
     if (!this.template) {
       throw new MMARError(
-        'checkpoint', `${this.place} has no chat template: add chat_template to its tokenizer_config.json`,
+        'checkpoint',
+        `${this.place} has no chat template: add chat_template to its tokenizer_config.json`,
       );
     }
     try {
-      return this.template.render({ ...this.named_tokens, messages, add_generation_prompt });
+      return this.template.render({ ...this.namedTokens, messages, add_generation_prompt });
     } catch (cause) {
-      throw new MMARError('checkpoint',
-        `the chat template of ${this.place} fails: ${one_line(cause)}: ` +
-        `mend tokenizer_config.json`, { cause },
+      throw new MMARError(
+        'checkpoint',
+        `the chat template of ${this.place} fails: ${oneLine(cause)}: ` + `mend tokenizer_config.json`,
+        { cause },
       );
     }
   }
@@ -103,16 +107,16 @@ export class TextTokenizer {
    * The ids before the image in P(I|T): the user's turn, then the opening of the assistant's. An empty prompt is that
    * of P(I), the unconditional branch. Throws `usage` where `prompt` holds a special token or an image mark.
    */
-  drawing_prompt(prompt: string): { before: number[] } {
-    this.refuse_control(prompt, 'prompt');
-    const [before] = this.around_image(this.ask(prompt) + IMAGE_MARK);
+  drawingPrompt(prompt: string): { before: number[] } {
+    this.refuseControl(prompt, 'prompt');
+    const [before] = this.aroundImage(this.ask(prompt) + IMAGE_MARK);
     return { before };
   }
 
   /** The ids around the image in P(T|I). Throws `usage` where `question` holds a special token or an image mark. */
-  reading_prompt(question: string): { before: number[]; after: number[] } {
-    this.refuse_control(question, 'question');
-    const [before, after] = this.around_image(this.ask(`${IMAGE_MARK}\n${question}`));
+  readingPrompt(question: string): { before: number[]; after: number[] } {
+    this.refuseControl(question, 'question');
+    const [before, after] = this.aroundImage(this.ask(`${IMAGE_MARK}\n${question}`));
     return { before, after };
   }
 
@@ -122,17 +126,17 @@ export class TextTokenizer {
   }
 
   /** The pieces before and after the one image. */
-  private around_image(rendered: string): number[][] {
+  private aroundImage(rendered: string): number[][] {
     const pieces = this.pieces(rendered);
     if (pieces.length === 2) return pieces;
-    throw new MMARError('checkpoint',
-      `the chat template of ${this.place} leaves ${pieces.length - 1} ${IMAGE_MARK} marks in place of 1: ` +
-      `mend it`,
+    throw new MMARError(
+      'checkpoint',
+      `the chat template of ${this.place} leaves ${pieces.length - 1} ${IMAGE_MARK} marks in place of 1: ` + `mend it`,
     );
   }
 
   /** A user's text may not open or close turns, nor say where the image is: throws `usage`. */
-  refuse_control(text: string, what: string): void {
+  refuseControl(text: string, what: string): void {
     if (typeof text !== 'string') throw new MMARError('usage', `the ${what} is a ${typeof text}: give a string`);
     const id = this.encode(text).find((id) => this.special.has(id));
     const control = id === undefined ? undefined : this.tokenizer.id_to_token(id);
@@ -149,7 +153,7 @@ export class TextTokenizer {
  *
  * Throws `checkpoint` where a file is missing or cannot be used.
  */
-export async function load_tokenizer(checkpoint: Checkpoint, signal?: AbortSignal): Promise<TextTokenizer> {
+export async function loadTokenizer(checkpoint: Checkpoint, signal?: AbortSignal): Promise<TextTokenizer> {
   const place = checkpoint.source.name;
   const object = async (file: string) => {
     const value = await checkpoint.json(file, signal);
@@ -168,16 +172,16 @@ export async function load_tokenizer(checkpoint: Checkpoint, signal?: AbortSigna
     try {
       return make();
     } catch (cause) {
-      throw new MMARError(
-        'checkpoint', `${what} of ${place} cannot be used: ${one_line(cause)}: download it again`, { cause },
-      );
+      throw new MMARError('checkpoint', `${what} of ${place} cannot be used: ${oneLine(cause)}: download it again`, {
+        cause,
+      });
     }
   };
   const tokenizer = attempt('tokenizer.json', () => new Tokenizer(model, settings));
   const source = chat_template(settings) ?? (await checkpoint.text('chat_template.jinja', signal));
   const template = source === undefined ? undefined : attempt('the chat template', () => new Template(source));
-  const named = named_tokens(settings);
-  const ends = eos_ids(place, generation, tokenizer.token_to_id(named.eos_token));
+  const named = namedTokens(settings);
+  const ends = eosIds(place, generation, tokenizer.token_to_id(named.eos_token));
   return new TextTokenizer(place, tokenizer, template, named, ends);
 }
 
@@ -188,7 +192,7 @@ function chat_template({ chat_template: given }: Record<string, unknown>): strin
 }
 
 /** `bos_token`, `eos_token` … as a template may use them: a text, or an object around it. */
-function named_tokens(settings: Record<string, unknown>): Record<string, string> {
+function namedTokens(settings: Record<string, unknown>): Record<string, string> {
   const named: Record<string, string> = {};
   for (const key of ['bos_token', 'eos_token', 'pad_token', 'unk_token']) {
     const token = settings[key];
@@ -198,17 +202,21 @@ function named_tokens(settings: Record<string, unknown>): Record<string, string>
   return named;
 }
 
-function eos_ids(place: string, generation: Record<string, unknown>, fallback: number | undefined): number[] {
+function eosIds(place: string, generation: Record<string, unknown>, fallback: number | undefined): number[] {
   const given = generation.eos_token_id ?? fallback ?? [];
   const ids: unknown[] = Array.isArray(given) ? given : [given];
   for (const id of ids) {
     if (Number.isInteger(id) && (id as number) >= 0) continue;
-    throw new MMARError('checkpoint',
+    throw new MMARError(
+      'checkpoint',
       `generation_config.json in ${place} has the eos_token_id ${JSON.stringify(id)}: ` +
-      `give an id or a list of them`,
+        `give an id or a list of them`,
     );
   }
   return ids as number[];
 }
 
-const one_line = (cause: unknown) => String((cause as Error)?.message ?? cause).replace(/\s+/g, ' ').slice(0, 300);
+const oneLine = (cause: unknown) =>
+  String((cause as Error)?.message ?? cause)
+    .replace(/\s+/g, ' ')
+    .slice(0, 300);

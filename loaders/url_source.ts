@@ -1,40 +1,62 @@
-import { MMARError, check_cancelled } from '../platform/error.ts';
-import type { Source } from '../platform/platform.ts';
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
 
 /** A source over HTTP, with the request that it is made of: for those who keep or combine its answers. */
 export interface UrlSource extends Source {
   /** The address of a file, query and all. */
-  url_of(file: string): URL;
+  urlOf(file: string): URL;
   /** Asks for bytes `first` to `last`, both included. */
   request(file: string, first: number, last: number, signal?: AbortSignal, more?: RequestInit): Promise<Response>;
-  /** Fills `into` from a response's body; `on_bytes` hears of each part as it comes. */
-  fill(file: string, response: Response, into: Uint8Array, signal?: AbortSignal, on_bytes?: (bytes: number) => void): Promise<void>;
+  /** Fills `into` from a response's body; `onBytes` hears of each part as it comes. */
+  fill(
+    file: string,
+    response: Response,
+    into: Uint8Array,
+    signal?: AbortSignal,
+    onBytes?: (bytes: number) => void,
+  ): Promise<void>;
 }
 
 /**
  * Files below a base URL, read by HTTP range requests; the same in Node and in browsers (where the server must allow
  * the page to read its answers and their `Content-Range`).
  */
-export function url_source(base: string): UrlSource {
-  const root = parse_url(base);
+export function urlSource(base: string): UrlSource {
+  const root = parseURL(base);
   const name = root.origin + root.pathname.replace(/\/+$/, ''); // a query may hold a key: it stays out of messages
 
-  const url_of = (file: string) => {
+  const urlOf = (file: string) => {
     const url = new URL(root);
     url.pathname = `${root.pathname.replace(/\/+$/, '')}/${file.split('/').map(encodeURIComponent).join('/')}`;
     return url;
   };
 
-  async function request(file: string, first: number, last: number, signal?: AbortSignal, more: RequestInit = {}): Promise<Response> {
-    check_cancelled(signal);
+  async function request(
+    file: string,
+    first: number,
+    last: number,
+    signal?: AbortSignal,
+    more: RequestInit = {},
+  ): Promise<Response> {
+    checkCancelled(signal);
     try {
-      return await fetch(url_of(file), { ...more, headers: { ...more.headers, Range: `bytes=${first}-${last}` }, signal });
+      return await fetch(urlOf(file), {
+        ...more,
+        headers: { ...more.headers, Range: `bytes=${first}-${last}` },
+        signal,
+      });
     } catch (cause) {
       throw failed(file, 'cannot be reached: check the address and the network', cause, signal);
     }
   }
 
-  async function fill(file: string, response: Response, into: Uint8Array, signal?: AbortSignal, on_bytes?: (bytes: number) => void): Promise<void> {
+  async function fill(
+    file: string,
+    response: Response,
+    into: Uint8Array,
+    signal?: AbortSignal,
+    onBytes?: (bytes: number) => void,
+  ): Promise<void> {
     let filled = 0;
     const reader = response.body!.getReader();
     try {
@@ -42,7 +64,7 @@ export function url_source(base: string): UrlSource {
         if (filled + part.value.length > into.length) break;
         into.set(part.value, filled);
         filled += part.value.length;
-        on_bytes?.(part.value.length);
+        onBytes?.(part.value.length);
       }
     } catch (cause) {
       throw failed(file, `broke off after ${filled} of ${into.length} bytes: try again`, cause, signal);
@@ -55,14 +77,17 @@ export function url_source(base: string): UrlSource {
   }
 
   return {
-    name, url_of, request, fill,
+    name,
+    urlOf,
+    request,
+    fill,
     async size(file, signal) {
       const response = await request(file, 0, 0, signal);
       await response.body?.cancel();
       if (response.status === 404 || response.status === 410) return undefined;
       const total = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
       if (response.status === 416 && total === '0') return 0; // an empty file has no first byte to give
-      if (response.status !== 206) throw not_a_range(name, file, response);
+      if (response.status !== 206) throw notARange(name, file, response);
       if (total === undefined) {
         throw new MMARError('file', `${name}/${file}: the server hides its length (Content-Range)`);
       }
@@ -73,7 +98,7 @@ export function url_source(base: string): UrlSource {
       const response = await request(file, offset, offset + into.length - 1, signal);
       if (response.status !== 206 || !response.body) {
         await response.body?.cancel();
-        throw not_a_range(name, file, response);
+        throw notARange(name, file, response);
       }
       await fill(file, response, into, signal);
     },
@@ -86,7 +111,7 @@ export function url_source(base: string): UrlSource {
   }
 }
 
-function parse_url(base: string): URL {
+function parseURL(base: string): URL {
   try {
     return new URL(base);
   } catch (cause) {
@@ -94,11 +119,14 @@ function parse_url(base: string): URL {
   }
 }
 
-export function not_a_range(name: string, file: string, { ok, status, statusText }: Response): MMARError {
-  if (ok) return new MMARError(
-    'file', `${name}/${file}: the server knows no range requests: use one that does, or download it`,
-  );
+export function notARange(name: string, file: string, { ok, status, statusText }: Response): MMARError {
+  if (ok)
+    return new MMARError(
+      'file',
+      `${name}/${file}: the server knows no range requests: use one that does, or download it`,
+    );
   return new MMARError(
-    'file', `${name}/${file}: the server answers ${status} ${statusText}: check the address and your rights`,
+    'file',
+    `${name}/${file}: the server answers ${status} ${statusText}: check the address and your rights`,
   );
 }

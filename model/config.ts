@@ -1,4 +1,4 @@
-import { MMARError } from '../platform/error.ts';
+import { MMARError } from '../base/error.ts';
 
 /** Qwen2's sizes, by the names of its Hugging Face config. */
 export interface LLMConfig {
@@ -39,18 +39,25 @@ export interface Config {
 }
 
 /** Checks every field of a `config.json`; a `checkpoint` error names the field, its value and what is wanted. */
-export function parse_config(json: unknown, place: string): Config {
+export function parseConfig(json: unknown, place: string): Config {
   const root = new Fields(json, place, '');
-  root.one_of('model_type', ['mmar']);
+  root.oneOf('model_type', ['mmar']);
   const variant = root.has('variant') ? root.text('variant') : undefined;
   if (variant !== undefined) {
-    throw new MMARError('checkpoint', `${place}: config.json: variant ${JSON.stringify(variant)} is not one that this version runs; use a checkpoint without "variant"`);
+    throw new MMARError(
+      'checkpoint',
+      `${place}: config.json: variant ${JSON.stringify(variant)} is not one that this version runs; use a checkpoint without "variant"`,
+    );
   }
-  const t = root.object('image_tokenizer'), e = root.object('embedding_vit'), l = root.object('llm'), d = root.object('diffusion'), p = root.object('plora');
+  const t = root.object('image_tokenizer'),
+    e = root.object('embedding_vit'),
+    l = root.object('llm'),
+    d = root.object('diffusion'),
+    p = root.object('plora');
   const config: Config = {
     image_tokens: root.count('image_tokens'),
     image_tokenizer: {
-      type: t.one_of('type', ['kl'] as const),
+      type: t.oneOf('type', ['kl'] as const),
       in_channels: t.count('in_channels'),
       resolution: t.count('resolution'),
       ch: t.count('ch'),
@@ -62,27 +69,48 @@ export function parse_config(json: unknown, place: string): Config {
       scaling_factor: t.positive('scaling_factor'),
       norm_groups: t.has('norm_groups') ? t.count('norm_groups') : 32,
     },
-    embedding_vit: { depth: e.count('depth', 0), width: e.count('width'), heads: e.count('heads'), mlp_ratio: e.positive('mlp_ratio') },
+    embedding_vit: {
+      depth: e.count('depth', 0),
+      width: e.count('width'),
+      heads: e.count('heads'),
+      mlp_ratio: e.positive('mlp_ratio'),
+    },
     plora: { rank: p.count('rank'), alpha: p.positive('alpha') },
-    llm: parse_llm(l),
+    llm: parseLLM(l),
     diffusion: {
-      depth: d.count('depth', 0), width: d.count('width'), mlp_ratio: d.positive('mlp_ratio'),
-      prediction: d.one_of('prediction', ['v', 'epsilon', 'x'] as const), timesteps: d.count('timesteps', 2),
+      depth: d.count('depth', 0),
+      width: d.count('width'),
+      mlp_ratio: d.positive('mlp_ratio'),
+      prediction: d.oneOf('prediction', ['v', 'epsilon', 'x'] as const),
+      timesteps: d.count('timesteps', 2),
     },
   };
   const { image_tokenizer: it, embedding_vit: ev } = config;
-  const side = latent_side(config);
-  root.want(Number.isInteger(side) && side * side === config.image_tokens, 'image_tokens', `${side}² (resolution / 2^${it.ch_mult.length - 1}, squared)`);
-  for (const mult of it.ch_mult) t.want((it.ch * mult) % it.norm_groups === 0, 'norm_groups', `a divisor of every level's channels, such as ${it.ch * mult}`);
+  const side = latentSide(config);
+  root.want(
+    Number.isInteger(side) && side * side === config.image_tokens,
+    'image_tokens',
+    `${side}² (resolution / 2^${it.ch_mult.length - 1}, squared)`,
+  );
+  for (const mult of it.ch_mult)
+    t.want(
+      (it.ch * mult) % it.norm_groups === 0,
+      'norm_groups',
+      `a divisor of every level's channels, such as ${it.ch * mult}`,
+    );
   e.want(ev.width % ev.heads === 0, 'heads', `a divisor of width ${ev.width}`);
   e.want(Number.isInteger(ev.width * ev.mlp_ratio), 'mlp_ratio', `one that gives a whole width`);
-  d.want(Number.isInteger(config.diffusion.width * config.diffusion.mlp_ratio), 'mlp_ratio', 'one that gives a whole width');
+  d.want(
+    Number.isInteger(config.diffusion.width * config.diffusion.mlp_ratio),
+    'mlp_ratio',
+    'one that gives a whole width',
+  );
   return config;
 }
 
 /** Checks a Qwen2 config; keys that it does not know are left alone. */
-export function parse_llm(l: Fields): LLMConfig {
-  l.one_of('model_type', ['qwen2']);
+export function parseLLM(l: Fields): LLMConfig {
+  l.oneOf('model_type', ['qwen2']);
   const llm: LLMConfig = {
     hidden_size: l.count('hidden_size'),
     num_hidden_layers: l.count('num_hidden_layers', 0),
@@ -95,21 +123,36 @@ export function parse_llm(l: Fields): LLMConfig {
     tie_word_embeddings: l.has('tie_word_embeddings') ? l.flag('tie_word_embeddings') : false,
     max_position_embeddings: l.has('max_position_embeddings') ? l.count('max_position_embeddings') : 32768,
   };
-  l.want(llm.hidden_size % llm.num_attention_heads === 0 && (llm.hidden_size / llm.num_attention_heads) % 2 === 0, 'num_attention_heads', `one that gives heads of even width from ${llm.hidden_size}`);
-  l.want(llm.num_attention_heads % llm.num_key_value_heads === 0, 'num_key_value_heads', `a divisor of ${llm.num_attention_heads}`);
+  l.want(
+    llm.hidden_size % llm.num_attention_heads === 0 && (llm.hidden_size / llm.num_attention_heads) % 2 === 0,
+    'num_attention_heads',
+    `one that gives heads of even width from ${llm.hidden_size}`,
+  );
+  l.want(
+    llm.num_attention_heads % llm.num_key_value_heads === 0,
+    'num_key_value_heads',
+    `a divisor of ${llm.num_attention_heads}`,
+  );
   return llm;
 }
 
 /** Pixels of the latent picture's side: resolution halved at each level but the last. */
-export const latent_side = ({ image_tokenizer: t }: Config): number => t.resolution / 2 ** (t.ch_mult.length - 1);
+export const latentSide = ({ image_tokenizer: t }: Config): number => t.resolution / 2 ** (t.ch_mult.length - 1);
 
 /** Reads the fields of a JSON object, naming the one that is wrong. */
 export class Fields {
   private readonly values: Record<string, unknown>;
 
-  constructor(json: unknown, private readonly place: string, private readonly path: string) {
+  constructor(
+    json: unknown,
+    private readonly place: string,
+    private readonly path: string,
+  ) {
     if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-      throw new MMARError('checkpoint', `${place}: config.json: ${path ? `${path.slice(0, -1)} is` : 'the file is'} ${shown(json)}; want an object`);
+      throw new MMARError(
+        'checkpoint',
+        `${place}: config.json: ${path ? `${path.slice(0, -1)} is` : 'the file is'} ${shown(json)}; want an object`,
+      );
     }
     this.values = json as Record<string, unknown>;
   }
@@ -119,7 +162,11 @@ export class Fields {
   }
 
   want(holds: boolean, key: string, wanted: string): void {
-    if (!holds) throw new MMARError('checkpoint', `${this.place}: config.json: ${this.path}${key} is ${shown(this.values[key])}; want ${wanted}`);
+    if (!holds)
+      throw new MMARError(
+        'checkpoint',
+        `${this.place}: config.json: ${this.path}${key} is ${shown(this.values[key])}; want ${wanted}`,
+      );
   }
 
   object(key: string): Fields {
@@ -130,13 +177,21 @@ export class Fields {
   /** A whole number of at least `least`. */
   count(key: string, least = 1): number {
     const value = this.values[key];
-    this.want(Number.isSafeInteger(value) && (value as number) >= least && (value as number) < 2 ** 31, key, `a whole number from ${least} up`);
+    this.want(
+      Number.isSafeInteger(value) && (value as number) >= least && (value as number) < 2 ** 31,
+      key,
+      `a whole number from ${least} up`,
+    );
     return value as number;
   }
 
-  counts(key: string, may_be_empty = false): number[] {
+  counts(key: string, mayBeEmpty = false): number[] {
     const value = this.values[key];
-    const holds = Array.isArray(value) && (may_be_empty || value.length > 0) && value.length <= 16 && value.every((n) => Number.isSafeInteger(n) && n > 0);
+    const holds =
+      Array.isArray(value) &&
+      (mayBeEmpty || value.length > 0) &&
+      value.length <= 16 &&
+      value.every((n) => Number.isSafeInteger(n) && n > 0);
     this.want(holds, key, 'a list of whole numbers from 1 up');
     return value as number[];
   }
@@ -157,10 +212,11 @@ export class Fields {
     return this.values[key] as string;
   }
 
-  one_of<const T extends string>(key: string, choices: readonly T[]): T {
+  oneOf<const T extends string>(key: string, choices: readonly T[]): T {
     this.want(choices.includes(this.values[key] as T), key, choices.map((c) => JSON.stringify(c)).join(' or '));
     return this.values[key] as T;
   }
 }
 
-const shown = (value: unknown): string => (value === undefined ? 'missing' : (JSON.stringify(value) ?? String(value)).slice(0, 60));
+const shown = (value: unknown): string =>
+  value === undefined ? 'missing' : (JSON.stringify(value) ?? String(value)).slice(0, 60);

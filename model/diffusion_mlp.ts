@@ -1,10 +1,10 @@
 import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
-import { type Tensor, pack_rows, round_up } from '../engine/tensor.ts';
-import { add_silu } from '../shaders/add_silu.ts';
-import { type Affine, layer_norm } from '../shaders/layer_norm.ts';
+import { packRows, roundUp, type Tensor } from '../engine/tensor.ts';
+import { addSilu } from '../shaders/add_silu.ts';
+import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
-import { time_embedding } from '../shaders/time_embedding.ts';
+import { timeEmbedding } from '../shaders/time_embedding.ts';
 import type { Config } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
@@ -26,32 +26,57 @@ export class DiffusionMLP {
 
   constructor(w: Weights, config: Config) {
     this.activations = w.activations;
-    const { depth, width: D, mlp_ratio } = config.diffusion, d = config.image_tokenizer.embed_dim;
+    const { depth, width: D, mlp_ratio } = config.diffusion,
+      d = config.image_tokenizer.embed_dim;
     this.width = D;
-    this.time_embed = [w.linear('diffusion.time_embed.mlp.0', 2 * frequencies, D), w.linear('diffusion.time_embed.mlp.2', D, D)];
+    this.time_embed = [
+      w.linear('diffusion.time_embed.mlp.0', 2 * frequencies, D),
+      w.linear('diffusion.time_embed.mlp.2', D, D),
+    ];
     this.cond_embed = w.linear('diffusion.cond_embed', config.llm.hidden_size, D);
     this.input_proj = w.linear('diffusion.input_proj', d, D);
     const blocks = Array.from({ length: depth }, (_, i) => `diffusion.res_blocks.${i}`);
     for (const prefix of blocks) {
-      this.res_blocks.push({ in_ln: w.affine(`${prefix}.in_ln`, D), mlp0: w.linear(`${prefix}.mlp.0`, D, mlp_ratio * D), mlp2: w.linear(`${prefix}.mlp.2`, mlp_ratio * D, D) });
+      this.res_blocks.push({
+        in_ln: w.affine(`${prefix}.in_ln`, D),
+        mlp0: w.linear(`${prefix}.mlp.0`, D, mlp_ratio * D),
+        mlp2: w.linear(`${prefix}.mlp.2`, mlp_ratio * D, D),
+      });
     }
-    this.adaln = w.stacked([
-      ...blocks.map((prefix) => ({ prefix: `${prefix}.adaLN_modulation.1`, out_features: 3 * D, heads: { heads: 3, dim: D } })),
-      { prefix: 'diffusion.final_layer.adaLN_modulation.1', out_features: 2 * D, heads: { heads: 2, dim: D } },
-    ], D, { bias: true });
+    this.adaln = w.stacked(
+      [
+        ...blocks.map((prefix) => ({
+          prefix: `${prefix}.adaLN_modulation.1`,
+          outFeatures: 3 * D,
+          heads: { heads: 3, dim: D },
+        })),
+        { prefix: 'diffusion.final_layer.adaLN_modulation.1', outFeatures: 2 * D, heads: { heads: 2, dim: D } },
+      ],
+      D,
+      { bias: true },
+    );
     this.linear = w.linear('diffusion.final_layer.linear', D, d);
   }
 
   /** The frequencies of the time embedding, which are computed and not loaded. */
   prepare(device: Device): void {
     this.frequency = device.tensor('time frequencies', 'f32', [frequencies]);
-    device.write(this.frequency, pack_rows('f32', frequencies, Float64Array.from({ length: frequencies }, (_, k) => Math.exp((-Math.log(10000) * k) / frequencies))));
+    device.write(
+      this.frequency,
+      packRows(
+        'f32',
+        frequencies,
+        Float64Array.from({ length: frequencies }, (_, k) => Math.exp((-Math.log(10000) * k) / frequencies)),
+      ),
+    );
   }
 
   /** time_embed(t): [n, D] for t u32 [n]. */
   times(p: Recorder, t: Tensor, into?: Tensor): Tensor {
     const [mlp0, mlp2] = this.time_embed;
-    return matmul(p, matmul(p, time_embedding(p, t, this.frequency!, this.activations), mlp0, { act: 'silu' }), mlp2, { into });
+    return matmul(p, matmul(p, timeEmbedding(p, t, this.frequency!, this.activations), mlp0, { act: 'silu' }), mlp2, {
+      into,
+    });
   }
 
   /** cond_embed(z): [rows, D]. */
@@ -67,7 +92,7 @@ export class DiffusionMLP {
    * @returns [steps × rows, modulations]
    */
   modulation(p: Recorder, condition: Tensor, times: Tensor, first: Tensor, steps: number, stride: 0 | 1 = 0): Tensor {
-    return matmul(p, add_silu(p, condition, times, first, steps, stride), this.adaln, { name: 'adaLN_modulation' });
+    return matmul(p, addSilu(p, condition, times, first, steps, stride), this.adaln, { name: 'adaLN_modulation' });
   }
 
   /**
@@ -77,14 +102,23 @@ export class DiffusionMLP {
    * @returns u f32 [rows, d]
    */
   forward(p: Recorder, x: Tensor, modulation: Tensor, step: number): Tensor {
-    const D = round_up(this.width, 4), first_row = step * x.rows;
+    const D = roundUp(this.width, 4),
+      firstRow = step * x.rows;
     let h = matmul(p, x, this.input_proj, { type: this.activations });
     this.res_blocks.forEach(({ in_ln, mlp0, mlp2 }, i) => {
       const shift = 3 * i * D;
-      const inner = layer_norm(p, h, in_ln, eps, { tensor: modulation, first_row, shift, scale: shift + D });
-      h = matmul(p, matmul(p, inner, mlp0, { act: 'silu' }), mlp2, { gate: { tensor: modulation, first_row, first: shift + 2 * D }, residual: h });
+      const inner = layerNorm(p, h, in_ln, eps, { tensor: modulation, firstRow, shift, scale: shift + D });
+      h = matmul(p, matmul(p, inner, mlp0, { act: 'silu' }), mlp2, {
+        gate: { tensor: modulation, firstRow, first: shift + 2 * D },
+        residual: h,
+      });
     });
     const shift = 3 * this.res_blocks.length * D;
-    return matmul(p, layer_norm(p, h, undefined, eps, { tensor: modulation, first_row, shift, scale: shift + D }), this.linear, { type: 'f32' });
+    return matmul(
+      p,
+      layerNorm(p, h, undefined, eps, { tensor: modulation, firstRow, shift, scale: shift + D }),
+      this.linear,
+      { type: 'f32' },
+    );
   }
 }

@@ -1,17 +1,17 @@
+import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Program, Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { Workspace } from '../engine/workspace.ts';
-import { MMARError, check_cancelled } from '../platform/error.ts';
 import { advance } from '../shaders/advance.ts';
-import { gather_rows, repeat_rows } from '../shaders/gather_rows.ts';
-import { normal_noise } from '../shaders/normal_noise.ts';
-import { place_rows } from '../shaders/place_rows.ts';
-import { noise_stream, seed_words, step_noise_stream } from '../shaders/random.ts';
-import { sampler_step } from '../shaders/sampler_step.ts';
+import { gatherRows, repeatRows } from '../shaders/gather_rows.ts';
+import { normalNoise } from '../shaders/normal_noise.ts';
+import { placeRows } from '../shaders/place_rows.ts';
+import { noiseStream, seedWords, stepNoiseStream } from '../shaders/random.ts';
+import { samplerStep } from '../shaders/sampler_step.ts';
 import type { Parts } from './parts.ts';
 import type { Context } from './qwen2.ts';
-import { chosen_times, guidance_at, hidden_after, sampler_coefficients } from './sampler.ts';
+import { chosenTimes, guidanceAt, hiddenAfter, samplerCoefficients } from './sampler.ts';
 
 export interface DrawingSettings {
   /** Iterations of the masked AR, K. */
@@ -35,7 +35,7 @@ export interface DrawingInput {
   /** A permutation of the image's positions, in the order in which they are drawn. */
   order: Uint32Array<ArrayBuffer>;
   /** A seed, or the noise itself: f32 [L, d] (the first x, the temperature in it already) and, for eta over 0, [steps, L, d]. */
-  noise: { seed: number } | { noise: ArrayLike<number>; step_noise?: ArrayLike<number> };
+  noise: { seed: number } | { noise: ArrayLike<number>; stepNoise?: ArrayLike<number> };
 }
 
 /** What an iteration did: the tokens are on the device, in `Drawing.tokens`. */
@@ -52,7 +52,7 @@ export interface DrawingStep {
 }
 
 /** Rows that one adaLN matmul should have: enough to use the device well, few enough to take little memory. */
-const modulation_rows = 96;
+const modulationRows = 96;
 
 /** The tensors and programs of a number of tokens that are drawn at once. */
 interface Group {
@@ -75,16 +75,25 @@ export class Drawing {
   private readonly positions: Tensor;
   private readonly hidden: Tensor;
   private readonly noise: Tensor;
-  private readonly step_noise: Tensor;
+  private readonly stepNoise: Tensor;
   private readonly times: Tensor;
   private readonly tables: { coefficients: Tensor; step: Tensor; guidance: Tensor };
   private readonly seed: Tensor;
   private readonly workspace: Workspace;
   private readonly groups = new Map<number, Promise<Group>>();
-  private table_key = '';
+  private tableKey = '';
 
-  constructor(private readonly device: Device, private readonly parts: Parts, readonly branches: 1 | 2, readonly capacity: number, readonly steps: number, readonly noisy: boolean) {
-    const { config, llm, diffusion, activations } = parts, L = config.image_tokens, d = config.image_tokenizer.embed_dim;
+  constructor(
+    private readonly device: Device,
+    private readonly parts: Parts,
+    readonly branches: 1 | 2,
+    readonly capacity: number,
+    readonly steps: number,
+    readonly noisy: boolean,
+  ) {
+    const { config, llm, diffusion, activations } = parts,
+      L = config.image_tokens,
+      d = config.image_tokenizer.embed_dim;
     this.workspace = new Workspace(device);
     const make = this.workspace.tensor.bind(this.workspace);
     this.context = llm.context(this.workspace, branches, capacity);
@@ -93,24 +102,35 @@ export class Drawing {
     this.positions = make('positions', 'u32', [L]);
     this.hidden = make('hidden', activations, [branches * L, config.llm.hidden_size]);
     this.noise = make('noise', 'f32', [L, d]);
-    this.step_noise = make('step noise', 'f32', noisy ? [steps * L, d] : [steps, d]);
+    this.stepNoise = make('step noise', 'f32', noisy ? [steps * L, d] : [steps, d]);
     this.times = make('times', activations, [steps, diffusion.width]);
-    this.tables = { coefficients: make('coefficients', 'f32', [steps, 4]), step: make('step', 'u32', [1]), guidance: make('guidance', 'f32', [1]) };
+    this.tables = {
+      coefficients: make('coefficients', 'f32', [steps, 4]),
+      step: make('step', 'u32', [1]),
+      guidance: make('guidance', 'f32', [1]),
+    };
     this.seed = make('seed', 'u32', [2]);
-    this.write(this.positions, Uint32Array.from({ length: L }, (_, i) => i));
+    this.write(
+      this.positions,
+      Uint32Array.from({ length: L }, (_, i) => i),
+    );
   }
 
   /** Draws one picture's tokens, an iteration at a time. */
   async *run(input: DrawingInput, settings: DrawingSettings, signal?: AbortSignal): AsyncGenerator<DrawingStep> {
-    check_cancelled(signal);
-    const { device } = this, { image_tokens: L } = this.parts.config;
-    const hidden = hidden_after(L, settings.iterations);
+    checkCancelled(signal);
+    const { device } = this,
+      { image_tokens: L } = this.parts.config;
+    const hidden = hiddenAfter(L, settings.iterations);
     await this.begin(input, settings, signal);
     for (let k = 0, now = L; k < settings.iterations; k++) {
-      const drawn = input.order.slice(L - now, L - hidden[k]), known = L - hidden[k], guidance = guidance_at(settings.cfg, settings.cfg_schedule, known, L);
+      const drawn = input.order.slice(L - now, L - hidden[k]),
+        known = L - hidden[k],
+        guidance = guidanceAt(settings.cfg, settings.cfg_schedule, known, L);
       now = hidden[k];
       if (!drawn.length) continue; // more iterations than tokens
-      const image = await this.program('image', (p) => this.image_pass(p)), group = await this.group(drawn.length);
+      const image = await this.program('image', (p) => this.imagePass(p)),
+        group = await this.group(drawn.length);
       this.write(group.chosen, drawn);
       this.write(this.tables.guidance, [guidance]);
       this.write(this.tables.step, [0]);
@@ -122,21 +142,34 @@ export class Drawing {
   }
 
   /** Text prefill, noise and tables: all that comes before the first iteration. */
-  private async begin({ before, uncond, noise, order }: DrawingInput, { eta, temperature }: DrawingSettings, signal?: AbortSignal): Promise<void> {
-    const { device, context, parts, steps } = this, { config, llm } = parts, L = config.image_tokens, d = config.image_tokenizer.embed_dim;
-    if (order.length !== L || new Set(order).size !== L || order.some((i) => i >= L)) throw new MMARError('usage', `order is no permutation of the ${L} image tokens`);
+  private async begin(
+    { before, uncond, noise, order }: DrawingInput,
+    { eta, temperature }: DrawingSettings,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { device, context, parts, steps } = this,
+      { config, llm } = parts,
+      L = config.image_tokens,
+      d = config.image_tokenizer.embed_dim;
+    if (order.length !== L || new Set(order).size !== L || order.some((i) => i >= L))
+      throw new MMARError('usage', `order is no permutation of the ${L} image tokens`);
     this.write(this.mask, new Uint32Array(L).fill(1));
     this.write(this.tokens, new Float32Array(L * d));
     const ids = new Uint32Array(this.branches * this.capacity);
-    [before, uncond].slice(0, this.branches).forEach((text, b) => ids.set([...text, llm.image_start], b * this.capacity));
+    [before, uncond]
+      .slice(0, this.branches)
+      .forEach((text, b) => ids.set([...text, llm.image_start], b * this.capacity));
     this.write(context.ids, ids);
     this.write(context.position, new Uint32Array(this.branches));
 
-    if (this.table_key !== `${eta} ${temperature}`) {
-      this.write(this.tables.coefficients, sampler_coefficients(config.diffusion.prediction, config.diffusion.timesteps, steps, eta, temperature));
-      this.table_key = `${eta} ${temperature}`;
+    if (this.tableKey !== `${eta} ${temperature}`) {
+      this.write(
+        this.tables.coefficients,
+        samplerCoefficients(config.diffusion.prediction, config.diffusion.timesteps, steps, eta, temperature),
+      );
+      this.tableKey = `${eta} ${temperature}`;
       const t = device.tensor('t', 'u32', [steps]);
-      this.write(t, chosen_times(config.diffusion.timesteps, steps).reverse());
+      this.write(t, chosenTimes(config.diffusion.timesteps, steps).reverse());
       const program = await device.record('time_embed', (p) => {
         p.part('Diffusion MLP');
         parts.diffusion.times(p, t, this.times);
@@ -147,23 +180,23 @@ export class Drawing {
       device.release(t);
     }
     if ('seed' in noise) {
-      this.write(this.seed, seed_words(noise.seed));
+      this.write(this.seed, seedWords(noise.seed));
       const program = await this.program(`noise ${temperature}`, (p) => {
         p.part('Diffusion MLP');
-        normal_noise(p, this.seed, noise_stream, this.noise, temperature);
-        if (this.noisy) normal_noise(p, this.seed, step_noise_stream, this.step_noise);
+        normalNoise(p, this.seed, noiseStream, this.noise, temperature);
+        if (this.noisy) normalNoise(p, this.seed, stepNoiseStream, this.stepNoise);
       });
       await device.run(program, signal);
     } else {
       this.write(this.noise, noise.noise);
-      if (this.noisy) this.write(this.step_noise, noise.step_noise ?? []);
+      if (this.noisy) this.write(this.stepNoise, noise.stepNoise ?? []);
     }
     for (const [b, text] of [before, uncond].slice(0, this.branches).entries()) {
       const branch = { ...context, branches: 1, first: b };
       for (const count of llm.passes(device, text.length + 1)) {
         const program = await this.program(`text ${b} ${count}`, (p) => {
           p.part('text prefill');
-          llm.forward(p, llm.embed_tokens(p, branch, count), branch, 'text');
+          llm.forward(p, llm.embedTokens(p, branch, count), branch, 'text');
           advance(p, context.position, count, b);
         });
         await device.run(program, signal);
@@ -172,40 +205,61 @@ export class Drawing {
   }
 
   /** What is known so far, through EmbeddingViT and LLM: a z for every position of both branches. */
-  private image_pass(p: Recorder): void {
+  private imagePass(p: Recorder): void {
     const { vit, llm, config } = this.parts;
     p.part('EmbeddingViT');
     const visual = vit.forward(p, this.tokens, this.mask);
     p.part('LLM');
     let x = visual;
-    if (this.branches === 2) repeat_rows(p, visual, this.positions, 2, (x = p.tensor('visual', visual.type, [2 * config.image_tokens, visual.cols])));
+    if (this.branches === 2)
+      repeatRows(
+        p,
+        visual,
+        this.positions,
+        2,
+        (x = p.tensor('visual', visual.type, [2 * config.image_tokens, visual.cols])),
+      );
     llm.forward(p, x, this.context, 'image', this.hidden);
   }
 
   /** The sampler for m tokens at once. */
   private group(m: number): Promise<Group> {
     let group = this.groups.get(m);
-    if (!group) this.groups.set(m, (group = this.record_group(m)));
+    if (!group) this.groups.set(m, (group = this.recordGroup(m)));
     return group;
   }
 
-  private async record_group(m: number): Promise<Group> {
-    const { branches, steps, hidden, noise, times, tables } = this, { config, diffusion, activations } = this.parts, rows = branches * m;
+  private async recordGroup(m: number): Promise<Group> {
+    const { branches, steps, hidden, noise, times, tables } = this,
+      { config, diffusion, activations } = this.parts,
+      rows = branches * m;
     const make = this.workspace.tensor.bind(this.workspace);
-    const chosen = make('chosen', 'u32', [m]), x = make('x', 'f32', [rows, config.image_tokenizer.embed_dim]), condition = make('condition', activations, [rows, diffusion.width]);
+    const chosen = make('chosen', 'u32', [m]),
+      x = make('x', 'f32', [rows, config.image_tokenizer.embed_dim]),
+      condition = make('condition', activations, [rows, diffusion.width]);
     const begin = this.record(`begin ${m}`, (p) => {
-      diffusion.condition(p, gather_rows(p, hidden, chosen, branches), condition);
-      repeat_rows(p, noise, chosen, branches, x);
+      diffusion.condition(p, gatherRows(p, hidden, chosen, branches), condition);
+      repeatRows(p, noise, chosen, branches, x);
     });
-    const at_once = Math.max(1, Math.min(steps, Math.ceil(modulation_rows / rows)));
-    const chunk = (count: number) => this.record(`sample ${m} × ${count}`, (p) => {
-      const modulation = diffusion.modulation(p, condition, times, tables.step, count);
-      for (let s = 0; s < count; s++) sampler_step(p, x, diffusion.forward(p, x, modulation, s), { ...tables, step_noise: this.step_noise, chosen }, branches, s);
-      advance(p, tables.step, count);
-    });
-    const whole = Math.floor(steps / at_once), rest = steps % at_once;
-    const chunks = [...Array(whole).fill(await chunk(at_once)), ...(rest ? [await chunk(rest)] : [])];
-    const end = this.record(`end ${m}`, (p) => place_rows(p, x, chosen, this.tokens, this.mask));
+    const atOnce = Math.max(1, Math.min(steps, Math.ceil(modulationRows / rows)));
+    const chunk = (count: number) =>
+      this.record(`sample ${m} × ${count}`, (p) => {
+        const modulation = diffusion.modulation(p, condition, times, tables.step, count);
+        for (let s = 0; s < count; s++)
+          samplerStep(
+            p,
+            x,
+            diffusion.forward(p, x, modulation, s),
+            { ...tables, stepNoise: this.stepNoise, chosen },
+            branches,
+            s,
+          );
+        advance(p, tables.step, count);
+      });
+    const whole = Math.floor(steps / atOnce),
+      rest = steps % atOnce;
+    const chunks = [...Array(whole).fill(await chunk(atOnce)), ...(rest ? [await chunk(rest)] : [])];
+    const end = this.record(`end ${m}`, (p) => placeRows(p, x, chosen, this.tokens, this.mask));
     return { chosen, begin: await begin, chunks, end: await end };
   }
 

@@ -1,8 +1,8 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { self_attention } from '../shaders/attention.ts';
-import { type Affine, layer_norm } from '../shaders/layer_norm.ts';
-import { mask_tokens } from '../shaders/mask_tokens.ts';
+import { selfAttention } from '../shaders/attention.ts';
+import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
+import { maskTokens } from '../shaders/mask_tokens.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
 import type { Config } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
@@ -28,25 +28,40 @@ export class EmbeddingViT {
   private readonly blocks: Block[] = [];
   private readonly norm: Affine;
 
-  constructor(w: Weights, private readonly config: Config) {
+  constructor(
+    w: Weights,
+    private readonly config: Config,
+  ) {
     this.activations = w.activations;
-    const { width: W, depth, heads, mlp_ratio } = config.embedding_vit, { embed_dim } = config.image_tokenizer, H = config.llm.hidden_size;
+    const { width: W, depth, heads, mlp_ratio } = config.embedding_vit,
+      { embed_dim } = config.image_tokenizer,
+      H = config.llm.hidden_size;
     this.post_projector = [w.linear('post_projector.0', embed_dim, W), w.linear('post_projector.2', W, W)];
     this.pos_embed = w.tensor('embedding_vit.pos_embed', [1, config.image_tokens, W]);
     this.mask_token = w.tensor('embedding_vit.mask_token', [1, 1, W]);
     for (let i = 0; i < depth; i++) {
-      const prefix = `embedding_vit.blocks.${i}`, dim = W / heads;
+      const prefix = `embedding_vit.blocks.${i}`,
+        dim = W / heads;
       this.blocks.push({
         norm1: w.affine(`${prefix}.norm1`, W),
-        qkv: w.stacked([{ prefix: `${prefix}.attn.qkv`, out_features: 3 * W, heads: { heads: 3 * heads, dim } }], W, { bias: true }),
-        proj: w.stacked([{ prefix: `${prefix}.attn.proj`, out_features: W }], W, { bias: true, in_heads: { heads, dim } }),
+        qkv: w.stacked([{ prefix: `${prefix}.attn.qkv`, outFeatures: 3 * W, heads: { heads: 3 * heads, dim } }], W, {
+          bias: true,
+        }),
+        proj: w.stacked([{ prefix: `${prefix}.attn.proj`, outFeatures: W }], W, {
+          bias: true,
+          inHeads: { heads, dim },
+        }),
         norm2: w.affine(`${prefix}.norm2`, W),
         fc1: w.linear(`${prefix}.mlp.fc1`, W, mlp_ratio * W),
         fc2: w.linear(`${prefix}.mlp.fc2`, mlp_ratio * W, W),
       });
     }
     this.norm = w.affine('embedding_vit.norm', W);
-    this.vis_projector = [w.linear('vis_projector.0', W, H), w.linear('vis_projector.2', H, H), w.linear('vis_projector.4', H, H)];
+    this.vis_projector = [
+      w.linear('vis_projector.0', W, H),
+      w.linear('vis_projector.2', H, H),
+      w.linear('vis_projector.4', H, H),
+    ];
   }
 
   /**
@@ -55,14 +70,18 @@ export class EmbeddingViT {
    * @returns what the LLM reads in the image's place, [L, H]
    */
   forward(p: Recorder, tokens: Tensor, mask: Tensor): Tensor {
-    const { heads, width } = this.config.embedding_vit, [post0, post2] = this.post_projector, [vis0, vis2, vis4] = this.vis_projector;
+    const { heads, width } = this.config.embedding_vit,
+      [post0, post2] = this.post_projector,
+      [vis0, vis2, vis4] = this.vis_projector;
     const projected = matmul(p, matmul(p, tokens, post0, { act: 'gelu', type: this.activations }), post2);
-    let x = mask_tokens(p, projected, mask, this.mask_token, this.pos_embed);
+    let x = maskTokens(p, projected, mask, this.mask_token, this.pos_embed);
     for (const b of this.blocks) {
-      x = matmul(p, self_attention(p, matmul(p, layer_norm(p, x, b.norm1, eps), b.qkv), heads, width / heads), b.proj, { residual: x });
-      x = matmul(p, matmul(p, layer_norm(p, x, b.norm2, eps), b.fc1, { act: 'gelu' }), b.fc2, { residual: x });
+      x = matmul(p, selfAttention(p, matmul(p, layerNorm(p, x, b.norm1, eps), b.qkv), heads, width / heads), b.proj, {
+        residual: x,
+      });
+      x = matmul(p, matmul(p, layerNorm(p, x, b.norm2, eps), b.fc1, { act: 'gelu' }), b.fc2, { residual: x });
     }
-    x = layer_norm(p, x, this.norm, eps);
+    x = layerNorm(p, x, this.norm, eps);
     return matmul(p, matmul(p, matmul(p, x, vis0, { act: 'gelu' }), vis2, { act: 'gelu' }), vis4);
   }
 }

@@ -1,12 +1,12 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { self_attention } from '../shaders/attention.ts';
-import { type Conv, type Map2D, conv2d } from '../shaders/conv2d.ts';
-import { group_norm } from '../shaders/group_norm.ts';
+import { selfAttention } from '../shaders/attention.ts';
+import { type Conv, conv2d, type Map2D } from '../shaders/conv2d.ts';
+import { groupNorm } from '../shaders/group_norm.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
 import { scale } from '../shaders/scale.ts';
-import { type Config, latent_side } from './config.ts';
+import { type Config, latentSide } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
@@ -19,37 +19,62 @@ export class ImageTokenizer {
   private readonly quant_conv: Linear;
   private readonly post_quant_conv: Linear;
 
-  constructor(w: Weights, private readonly config: Config) {
+  constructor(
+    w: Weights,
+    private readonly config: Config,
+  ) {
     this.activations = w.activations;
-    const { ch, ch_mult, in_channels, z_channels, embed_dim, resolution, num_res_blocks, attn_resolutions } = config.image_tokenizer;
-    const width = (level: number) => ch * ch_mult[level], last = ch_mult.length - 1, top = width(last);
+    const { ch, ch_mult, in_channels, z_channels, embed_dim, resolution, num_res_blocks, attn_resolutions } =
+      config.image_tokenizer;
+    const width = (level: number) => ch * ch_mult[level],
+      last = ch_mult.length - 1,
+      top = width(last);
 
     const down: Level[] = [];
     for (let level = 0, channels = ch; level <= last; channels = width(level++)) {
-      down.push(new Level(w, `image_tokenizer.encoder.down.${level}`, {
-        in_channels: channels, channels: width(level), blocks: num_res_blocks, attention: attn_resolutions.includes(resolution / 2 ** level),
-        resample: level < last ? 'downsample' : undefined,
-      }));
+      down.push(
+        new Level(w, `image_tokenizer.encoder.down.${level}`, {
+          in_channels: channels,
+          channels: width(level),
+          blocks: num_res_blocks,
+          attention: attn_resolutions.includes(resolution / 2 ** level),
+          resample: level < last ? 'downsample' : undefined,
+        }),
+      );
     }
     this.encoder = {
-      conv_in: w.conv('image_tokenizer.encoder.conv_in', in_channels, ch), down, mid: new Middle(w, 'image_tokenizer.encoder.mid', top),
-      norm_out: w.affine('image_tokenizer.encoder.norm_out', top), conv_out: w.conv('image_tokenizer.encoder.conv_out', top, 2 * z_channels),
+      conv_in: w.conv('image_tokenizer.encoder.conv_in', in_channels, ch),
+      down,
+      mid: new Middle(w, 'image_tokenizer.encoder.mid', top),
+      norm_out: w.affine('image_tokenizer.encoder.norm_out', top),
+      conv_out: w.conv('image_tokenizer.encoder.conv_out', top, 2 * z_channels),
     };
 
     const up: Level[] = [];
     for (let level = last, channels = top; level >= 0; channels = width(level--)) {
-      up.push(new Level(w, `image_tokenizer.decoder.up.${level}`, {
-        in_channels: channels, channels: width(level), blocks: num_res_blocks + 1, attention: attn_resolutions.includes(resolution / 2 ** level),
-        resample: level > 0 ? 'upsample' : undefined,
-      }));
+      up.push(
+        new Level(w, `image_tokenizer.decoder.up.${level}`, {
+          in_channels: channels,
+          channels: width(level),
+          blocks: num_res_blocks + 1,
+          attention: attn_resolutions.includes(resolution / 2 ** level),
+          resample: level > 0 ? 'upsample' : undefined,
+        }),
+      );
     }
     this.decoder = {
-      conv_in: w.conv('image_tokenizer.decoder.conv_in', z_channels, top), mid: new Middle(w, 'image_tokenizer.decoder.mid', top), up,
-      norm_out: w.affine('image_tokenizer.decoder.norm_out', width(0)), conv_out: w.conv('image_tokenizer.decoder.conv_out', width(0), in_channels),
+      conv_in: w.conv('image_tokenizer.decoder.conv_in', z_channels, top),
+      mid: new Middle(w, 'image_tokenizer.decoder.mid', top),
+      up,
+      norm_out: w.affine('image_tokenizer.decoder.norm_out', width(0)),
+      conv_out: w.conv('image_tokenizer.decoder.conv_out', width(0), in_channels),
     };
 
     // The mean alone is used: the rows of quant_conv that give the variance stay in the file.
-    this.quant_conv = w.linear('image_tokenizer.quant_conv', 2 * z_channels, 2 * embed_dim, { conv1x1: true, take_rows: embed_dim });
+    this.quant_conv = w.linear('image_tokenizer.quant_conv', 2 * z_channels, 2 * embed_dim, {
+      conv1x1: true,
+      takeRows: embed_dim,
+    });
     this.post_quant_conv = w.linear('image_tokenizer.post_quant_conv', embed_dim, z_channels, { conv1x1: true });
   }
 
@@ -58,11 +83,12 @@ export class ImageTokenizer {
    * @returns tokens f32 [L, d]: the posterior's mean times the scaling factor
    */
   encode(p: Recorder, pixels: Tensor): Tensor {
-    const { resolution, norm_groups, scaling_factor } = this.config.image_tokenizer, { conv_in, down, mid, norm_out, conv_out } = this.encoder;
+    const { resolution, norm_groups, scaling_factor } = this.config.image_tokenizer,
+      { conv_in, down, mid, norm_out, conv_out } = this.encoder;
     let h = conv2d(p, { x: pixels, height: resolution, width: resolution }, conv_in, { type: this.activations });
     for (const level of down) h = level.forward(p, h, norm_groups);
     h = mid.forward(p, h, norm_groups);
-    h = conv2d(p, { ...h, x: group_norm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out);
+    h = conv2d(p, { ...h, x: groupNorm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out);
     return scale(p, matmul(p, h.x, this.quant_conv, { type: 'f32' }), scaling_factor);
   }
 
@@ -71,11 +97,13 @@ export class ImageTokenizer {
    * @returns pixels f32 [S × S, 3], not clamped
    */
   decode(p: Recorder, tokens: Tensor): Tensor {
-    const { norm_groups, scaling_factor } = this.config.image_tokenizer, { conv_in, mid, up, norm_out, conv_out } = this.decoder;
-    const side = latent_side(this.config), z = matmul(p, scale(p, tokens, 1 / scaling_factor), this.post_quant_conv, { type: this.activations });
+    const { norm_groups, scaling_factor } = this.config.image_tokenizer,
+      { conv_in, mid, up, norm_out, conv_out } = this.decoder;
+    const side = latentSide(this.config),
+      z = matmul(p, scale(p, tokens, 1 / scaling_factor), this.post_quant_conv, { type: this.activations });
     let h = mid.forward(p, conv2d(p, { x: z, height: side, width: side }, conv_in), norm_groups);
     for (const level of up) h = level.forward(p, h, norm_groups);
-    return conv2d(p, { ...h, x: group_norm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out, { type: 'f32' }).x;
+    return conv2d(p, { ...h, x: groupNorm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out, { type: 'f32' }).x;
   }
 }
 
@@ -86,7 +114,17 @@ class Level {
   private readonly downsample?: Conv;
   private readonly upsample?: Conv;
 
-  constructor(w: Weights, prefix: string, o: { in_channels: number; channels: number; blocks: number; attention: boolean; resample?: 'downsample' | 'upsample' }) {
+  constructor(
+    w: Weights,
+    prefix: string,
+    o: {
+      in_channels: number;
+      channels: number;
+      blocks: number;
+      attention: boolean;
+      resample?: 'downsample' | 'upsample';
+    },
+  ) {
     for (let b = 0; b < o.blocks; b++) {
       this.block.push(new ResnetBlock(w, `${prefix}.block.${b}`, b ? o.channels : o.in_channels, o.channels));
       if (o.attention) this.attn.push(new AttnBlock(w, `${prefix}.attn.${b}`, o.channels));
@@ -133,13 +171,14 @@ class ResnetBlock {
     this.conv1 = w.conv(`${prefix}.conv1`, in_channels, channels);
     this.norm2 = w.affine(`${prefix}.norm2`, channels);
     this.conv2 = w.conv(`${prefix}.conv2`, channels, channels);
-    if (in_channels !== channels) this.nin_shortcut = w.linear(`${prefix}.nin_shortcut`, in_channels, channels, { conv1x1: true });
+    if (in_channels !== channels)
+      this.nin_shortcut = w.linear(`${prefix}.nin_shortcut`, in_channels, channels, { conv1x1: true });
   }
 
   forward(p: Recorder, h: Map2D, groups: number): Map2D {
     const residual = this.nin_shortcut ? matmul(p, h.x, this.nin_shortcut) : h.x;
-    const inner = conv2d(p, { ...h, x: group_norm(p, h.x, this.norm1, groups, eps, 'silu') }, this.conv1);
-    return conv2d(p, { ...inner, x: group_norm(p, inner.x, this.norm2, groups, eps, 'silu') }, this.conv2, { residual });
+    const inner = conv2d(p, { ...h, x: groupNorm(p, h.x, this.norm1, groups, eps, 'silu') }, this.conv1);
+    return conv2d(p, { ...inner, x: groupNorm(p, inner.x, this.norm2, groups, eps, 'silu') }, this.conv2, { residual });
   }
 }
 
@@ -149,15 +188,27 @@ class AttnBlock {
   private readonly qkv: Linear;
   private readonly proj_out: Linear;
 
-  constructor(w: Weights, prefix: string, private readonly channels: number) {
+  constructor(
+    w: Weights,
+    prefix: string,
+    private readonly channels: number,
+  ) {
     const heads = { heads: 1, dim: channels };
     this.norm = w.affine(`${prefix}.norm`, channels);
-    this.qkv = w.stacked(['q', 'k', 'v'].map((n) => ({ prefix: `${prefix}.${n}`, out_features: channels, heads })), channels, { bias: true, conv1x1: true });
-    this.proj_out = w.stacked([{ prefix: `${prefix}.proj_out`, out_features: channels }], channels, { bias: true, conv1x1: true, in_heads: heads });
+    this.qkv = w.stacked(
+      ['q', 'k', 'v'].map((n) => ({ prefix: `${prefix}.${n}`, outFeatures: channels, heads })),
+      channels,
+      { bias: true, conv1x1: true },
+    );
+    this.proj_out = w.stacked([{ prefix: `${prefix}.proj_out`, outFeatures: channels }], channels, {
+      bias: true,
+      conv1x1: true,
+      inHeads: heads,
+    });
   }
 
   forward(p: Recorder, h: Map2D, groups: number): Map2D {
-    const qkv = matmul(p, group_norm(p, h.x, this.norm, groups, eps), this.qkv);
-    return { ...h, x: matmul(p, self_attention(p, qkv, 1, this.channels), this.proj_out, { residual: h.x }) };
+    const qkv = matmul(p, groupNorm(p, h.x, this.norm, groups, eps), this.qkv);
+    return { ...h, x: matmul(p, selfAttention(p, qkv, 1, this.channels), this.proj_out, { residual: h.x }) };
   }
 }

@@ -15,7 +15,10 @@ export class Parts {
   readonly llm: Qwen2;
   readonly diffusion: DiffusionMLP;
 
-  constructor(readonly weights: Weights, readonly config: Config) {
+  constructor(
+    readonly weights: Weights,
+    readonly config: Config,
+  ) {
     this.activations = weights.activations;
     this.image_tokenizer = new ImageTokenizer(weights, config);
     this.vit = new EmbeddingViT(weights, config);
@@ -31,12 +34,19 @@ export class Parts {
 }
 
 /** The parts of a model and the plan of their weights; nothing is loaded. */
-export function plan_parts(checkpoint: Checkpoint, config: Config, precision: Activations, max_binding = Infinity): Parts {
-  return new Parts(new Weights(weight_type(checkpoint, precision), precision, max_binding), config);
+export function planParts(
+  checkpoint: Checkpoint,
+  config: Config,
+  precision: Activations,
+  maxBinding = Infinity,
+): Parts {
+  return new Parts(new Weights(weightType(checkpoint, precision), precision, maxBinding), config);
 }
 
 /** A model run in f32 keeps wider weights as they are: f32 must not lose anything. */
-export function weight_type(checkpoint: Checkpoint, precision: Activations): Activations {
-  const wide = precision === 'f32' && [...checkpoint.tensors.values()].some(({ entry }) => entry.dtype === 'F32' || entry.dtype === 'F16');
+export function weightType(checkpoint: Checkpoint, precision: Activations): Activations {
+  const wide =
+    precision === 'f32' &&
+    [...checkpoint.tensors.values()].some(({ entry }) => entry.dtype === 'F32' || entry.dtype === 'F16');
   return wide ? 'f32' : 'bf16';
 }

@@ -1,11 +1,11 @@
-import { type DryDevice, dry_device } from '../engine/dry.ts';
+import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
+import { type DryDevice, dryDevice } from '../engine/dry.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
-import { MMARError } from '../platform/error.ts';
 import { permutation } from '../shaders/random.ts';
 import type { Config } from './config.ts';
 import { Drawing, type DrawingSettings } from './drawing.ts';
-import { plan_parts } from './parts.ts';
+import { planParts } from './parts.ts';
 import { Reading } from './reading.ts';
 import type { Activations } from './weights.ts';
 
@@ -23,7 +23,7 @@ export interface TaskMemory {
 export interface MemoryPlan {
   precision: Activations;
   /** Element type of the weights on the device. */
-  weight_type: string;
+  weightType: string;
   weights: number;
   /** Tensors that the device cannot bind as a whole, and in how many pieces they lie. */
   split: { name: string; bytes: number; pieces: number }[];
@@ -32,7 +32,7 @@ export interface MemoryPlan {
   /** Reading a picture as well, with the same model. */
   both: TaskMemory;
   /** The most that is held at once while drawing, and when both are done in turn. */
-  drawing_peak: number;
+  drawingPeak: number;
   peak: number;
 }
 
@@ -42,69 +42,112 @@ export interface PlanOptions {
   precision?: Activations;
   settings?: Partial<DrawingSettings>;
   /** Tokens of the prompt, and of the question and its answer. */
-  text_tokens?: number;
+  textTokens?: number;
 }
 
 /** The host's memory that loading takes at most, whatever the model's size. */
-const loading_bytes = 256 * 2 ** 20;
+const loadingBytes = 256 * 2 ** 20;
 
 /**
  * Rehearses all that a model does on a device that holds nothing: the same code records the same programs, so what it
  * counts is what a run will take. Throws `adapter` where a tensor cannot be held at all.
  */
-export async function plan_memory(checkpoint: Checkpoint, config: Config, { device, precision = 'bf16', settings = {}, text_tokens = 128 }: PlanOptions = {}): Promise<MemoryPlan> {
-  const dry = dry_device(device), on = dry.device, { weights, ...parts } = allocate(checkpoint, config, precision, on);
-  const { image_tokens: L, image_tokenizer: { embed_dim, resolution, in_channels }, diffusion, llm } = config, room = Math.min(text_tokens, llm.max_position_embeddings - L - 3);
+export async function planMemory(
+  checkpoint: Checkpoint,
+  config: Config,
+  { device, precision = 'bf16', settings = {}, textTokens = 128 }: PlanOptions = {},
+): Promise<MemoryPlan> {
+  const dry = dryDevice(device),
+    on = dry.device,
+    { weights, ...parts } = allocate(checkpoint, config, precision, on);
+  const {
+      image_tokens: L,
+      image_tokenizer: { embed_dim, resolution, in_channels },
+      diffusion,
+      llm,
+    } = config,
+    room = Math.min(textTokens, llm.max_position_embeddings - L - 3);
   const all: DrawingSettings = {
-    iterations: Math.min(64, L), steps: Math.min(100, diffusion.timesteps), cfg: 3, cfg_schedule: 'linear', eta: 0, temperature: 1, ...settings,
+    iterations: Math.min(64, L),
+    steps: Math.min(100, diffusion.timesteps),
+    cfg: 3,
+    cfg_schedule: 'linear',
+    eta: 0,
+    temperature: 1,
+    ...settings,
   };
-  const words = new Array<number>(Math.max(1, Math.floor(room / 4))).fill(0), capacity = Math.ceil((L + room + 3) / 64) * 64;
+  const words = new Array<number>(Math.max(1, Math.floor(room / 4))).fill(0),
+    capacity = Math.ceil((L + room + 3) / 64) * 64;
 
   const drawing = new Drawing(on, parts.parts, all.cfg === 1 ? 1 : 2, capacity, all.steps, all.eta > 0);
   for await (const _ of drawing.run({ before: words, uncond: [0], order: permutation(L, 0), noise: { seed: 0 } }, all));
   const tokens = on.tensor('tokens to decode', 'f32', [L, embed_dim]);
   await on.record('decode', (p) => void p.keep(parts.parts.image_tokenizer.decode(p, tokens)));
-  const while_drawing = task(dry, weights), drawing_peak = on.memory.peak;
+  const whileDrawing = task(dry, weights),
+    drawingPeak = on.memory.peak;
 
   const pixels = on.tensor('pixels', 'f32', [resolution ** 2, in_channels]);
   await on.evaluate('encode', (p) => ({ tokens: parts.parts.image_tokenizer.encode(p, pixels) }));
   on.release(pixels);
   const reading = new Reading(on, parts.parts, capacity);
-  const decode = { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 2, eos_ids: [0] };
+  const decode = { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 2, eosIds: [0] };
   for await (const _ of reading.run({ before: words, tokens: new Float32Array(L * embed_dim), after: words }, decode));
   return {
-    precision, weight_type: parts.parts.weights.type, weights, split: parts.split,
-    drawing: while_drawing, both: task(dry, weights), drawing_peak, peak: on.memory.peak,
+    precision,
+    weightType: parts.parts.weights.type,
+    weights,
+    split: parts.split,
+    drawing: whileDrawing,
+    both: task(dry, weights),
+    drawingPeak,
+    peak: on.memory.peak,
   };
 }
 
 function allocate(checkpoint: Checkpoint, config: Config, precision: Activations, on: Device) {
-  const parts = plan_parts(checkpoint, config, precision, on.max_binding);
+  const parts = planParts(checkpoint, config, precision, on.maxBinding);
   parts.weights.allocate(on);
   const weights = on.memory.held;
   parts.prepare(on);
-  const split = parts.weights.tensors.filter(({ pieces }) => pieces.length > 1).map(({ name, bytes, pieces }) => ({ name, bytes, pieces: pieces.length }));
+  const split = parts.weights.tensors
+    .filter(({ pieces }) => pieces.length > 1)
+    .map(({ name, bytes, pieces }) => ({ name, bytes, pieces: pieces.length }));
   return { parts, weights, split };
 }
 
 function task({ device, held }: DryDevice, weights: number): TaskMemory {
-  const caches = held(/^cache\./), work = held(/^scratch$/);
+  const caches = held(/^cache\./),
+    work = held(/^scratch$/);
   return { caches, work, state: device.memory.held - weights - caches - work };
 }
 
 /** Bytes for people. */
-export const gigabytes = (bytes: number): string => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
+export const gigabytes = (bytes: number): string =>
+  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** Throws `adapter`, with the numbers and the choices, where a plan does not fit into `available` bytes. */
-export function check_plan({ weights, drawing, drawing_peak, precision, weight_type }: MemoryPlan, name: string, available = Infinity): void {
-  if (drawing_peak + loading_bytes <= available) return;
+export function checkPlan(
+  { weights, drawing, drawingPeak, precision, weightType }: MemoryPlan,
+  name: string,
+  available = Infinity,
+): void {
+  if (drawingPeak + loadingBytes <= available) return;
   const items = [
-    `weights ${gigabytes(weights)}`, `caches ${gigabytes(drawing.caches)}`, `work buffers ${gigabytes(drawing.work)}`, `state ${gigabytes(drawing.state)}`,
-    `up to ${gigabytes(loading_bytes)} of the host while loading`,
+    `weights ${gigabytes(weights)}`,
+    `caches ${gigabytes(drawing.caches)}`,
+    `work buffers ${gigabytes(drawing.work)}`,
+    `state ${gigabytes(drawing.state)}`,
+    `up to ${gigabytes(loadingBytes)} of the host while loading`,
   ];
   const choices = [
-    ...(weight_type === 'f32' || precision === 'f32' ? ['--precision bf16'] : []), 'a smaller model', 'fewer layers (--set llm.num_hidden_layers=N)',
-    'the text model alone (mmar chat)', 'an adapter with more memory',
+    ...(weightType === 'f32' || precision === 'f32' ? ['--precision bf16'] : []),
+    'a smaller model',
+    'fewer layers (--set llm.num_hidden_layers=N)',
+    'the text model alone (mmar chat)',
+    'an adapter with more memory',
   ];
-  throw new MMARError('adapter', `${name} needs ${gigabytes(drawing_peak)} on the device (${items.join(', ')}), but ${gigabytes(Math.max(0, available))} are free; choose ${choices.join(', ')}`);
+  throw new MMARError(
+    'adapter',
+    `${name} needs ${gigabytes(drawingPeak)} on the device (${items.join(', ')}), but ${gigabytes(Math.max(0, available))} are free; choose ${choices.join(', ')}`,
+  );
 }

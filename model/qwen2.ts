@@ -1,11 +1,11 @@
 import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
+import { elementBytes, packRows, roundUp, type Tensor } from '../engine/tensor.ts';
 import type { Workspace } from '../engine/workspace.ts';
-import { type Tensor, element_bytes, pack_rows, round_up } from '../engine/tensor.ts';
 import { gqa } from '../shaders/attention.ts';
-import { embed_tokens } from '../shaders/gather_rows.ts';
+import { embedTokens } from '../shaders/gather_rows.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
-import { rms_norm } from '../shaders/rms_norm.ts';
+import { rmsNorm } from '../shaders/rms_norm.ts';
 import { type Heads, rope } from '../shaders/rope.ts';
 import type { LayerCache, Sequences } from '../shaders/sequences.ts';
 import { swiglu } from '../shaders/swiglu.ts';
@@ -17,7 +17,7 @@ interface Layer {
   qkv: Linear;
   o_proj: Linear;
   post_attention_layernorm: Tensor;
-  gate_up: Linear;
+  gateUp: Linear;
   down_proj: Linear;
 }
 
@@ -43,61 +43,111 @@ export class Qwen2 {
   private readonly layers: Layer[] = [];
   private readonly norm: Tensor;
   private readonly lm_head: Linear;
-  private inverse_frequency?: Tensor;
+  private inverseFrequency?: Tensor;
 
   /** @param prefix `llm.` within MMAR; @param plora absent: text alone, and no image start and end */
-  constructor(w: Weights, private readonly config: LLMConfig, prefix: string, lora?: { rank: number; alpha: number }) {
+  constructor(
+    w: Weights,
+    private readonly config: LLMConfig,
+    prefix: string,
+    lora?: { rank: number; alpha: number },
+  ) {
     this.activations = w.activations;
     const { hidden_size: H, num_attention_heads, num_key_value_heads, intermediate_size: I, vocab_size } = config;
-    const head_dim = H / num_attention_heads, q = { heads: num_attention_heads, dim: head_dim }, kv = { heads: num_key_value_heads, dim: head_dim };
-    this.heads = { heads: num_attention_heads, kv_heads: num_key_value_heads, head_dim };
+    const headDim = H / num_attention_heads,
+      q = { heads: num_attention_heads, dim: headDim },
+      kv = { heads: num_key_value_heads, dim: headDim };
+    this.heads = { heads: num_attention_heads, kvHeads: num_key_value_heads, headDim };
     this.vocab_size = vocab_size;
     this.image_start = vocab_size;
     this.image_end = vocab_size + 1;
-    this.embed = w.rows([[`${prefix}model.embed_tokens.weight`, vocab_size], ...(lora ? [['image_start', 0], ['image_end', 0]] as [string, number][] : [])], H);
+    this.embed = w.rows(
+      [
+        [`${prefix}model.embed_tokens.weight`, vocab_size],
+        ...(lora
+          ? ([
+              ['image_start', 0],
+              ['image_end', 0],
+            ] as [string, number][])
+          : []),
+      ],
+      H,
+    );
     for (let i = 0; i < config.num_hidden_layers; i++) {
-      const l = `${prefix}model.layers.${i}`, part = (name: string, out_features: number, heads?: typeof q) => ({ prefix: `${l}.${name}`, out_features, heads });
+      const l = `${prefix}model.layers.${i}`,
+        part = (name: string, outFeatures: number, heads?: typeof q) => ({
+          prefix: `${l}.${name}`,
+          outFeatures,
+          heads,
+        });
       this.layers.push({
         input_layernorm: w.tensor(`${l}.input_layernorm.weight`, [H]),
-        qkv: w.stacked([part('self_attn.q_proj', q.heads * head_dim, q), part('self_attn.k_proj', kv.heads * head_dim, kv), part('self_attn.v_proj', kv.heads * head_dim, kv)], H, { bias: true, lora }),
-        o_proj: w.stacked([part('self_attn.o_proj', H)], H, { lora, in_heads: q }),
+        qkv: w.stacked(
+          [
+            part('self_attn.q_proj', q.heads * headDim, q),
+            part('self_attn.k_proj', kv.heads * headDim, kv),
+            part('self_attn.v_proj', kv.heads * headDim, kv),
+          ],
+          H,
+          { bias: true, lora },
+        ),
+        o_proj: w.stacked([part('self_attn.o_proj', H)], H, { lora, inHeads: q }),
         post_attention_layernorm: w.tensor(`${l}.post_attention_layernorm.weight`, [H]),
-        gate_up: w.stacked([part('mlp.gate_proj', I), part('mlp.up_proj', I)], H, { lora }),
+        gateUp: w.stacked([part('mlp.gate_proj', I), part('mlp.up_proj', I)], H, { lora }),
         down_proj: w.stacked([part('mlp.down_proj', H)], I, { lora }),
       });
     }
     this.norm = w.tensor(`${prefix}model.norm.weight`, [H]);
-    this.lm_head = config.tie_word_embeddings ? { weight: this.embed } : w.linear(`${prefix}lm_head`, H, vocab_size, { bias: false });
+    this.lm_head = config.tie_word_embeddings
+      ? { weight: this.embed }
+      : w.linear(`${prefix}lm_head`, H, vocab_size, { bias: false });
   }
 
   /** Device state for `branches` sequences of up to `capacity` tokens, in `workspace`. */
   context(workspace: Pick<Workspace, 'tensor'>, branches: number, capacity: number): Context {
-    const { kv_heads, head_dim } = this.heads, width = kv_heads * round_up(head_dim, 4), shape = [branches * capacity, width];
+    const { kvHeads, headDim } = this.heads,
+      width = kvHeads * roundUp(headDim, 4),
+      shape = [branches * capacity, width];
     const cache = (name: string) => workspace.tensor(`cache.${name}`, this.activations, shape);
     return {
-      branches, capacity, position: workspace.tensor('position', 'u32', [branches]), ids: workspace.tensor('ids', 'u32', [branches, capacity]),
+      branches,
+      capacity,
+      position: workspace.tensor('position', 'u32', [branches]),
+      ids: workspace.tensor('ids', 'u32', [branches, capacity]),
       layers: this.layers.map((_, i) => ({ k: cache(`${i}.k`), v: cache(`${i}.v`) })),
     };
   }
 
   /** RoPE's table, which is computed and not loaded. */
   prepare(device: Device): void {
-    const { head_dim } = this.heads, half = head_dim / 2;
-    this.inverse_frequency = device.tensor('inverse_frequency', 'f32', [half]);
-    device.write(this.inverse_frequency, pack_rows('f32', half, Float64Array.from({ length: half }, (_, i) => 1 / this.config.rope_theta ** ((2 * i) / head_dim))));
+    const { headDim } = this.heads,
+      half = headDim / 2;
+    this.inverseFrequency = device.tensor('inverse_frequency', 'f32', [half]);
+    device.write(
+      this.inverseFrequency,
+      packRows(
+        'f32',
+        half,
+        Float64Array.from({ length: half }, (_, i) => 1 / this.config.rope_theta ** ((2 * i) / headDim)),
+      ),
+    );
   }
 
   /** Rows of each pass that `count` tokens of text take: as many as keep every activation within one binding, at most 512. */
   passes(device: Device, count: number): number[] {
-    const widest = Math.max(2 * round_up(this.config.intermediate_size, 4), this.layers[0]?.qkv.weight.rows ?? 0, round_up(this.config.hidden_size, 4));
-    const most = Math.max(1, Math.min(512, Math.floor(device.max_binding / (widest * element_bytes(this.activations)))));
+    const widest = Math.max(
+      2 * roundUp(this.config.intermediate_size, 4),
+      this.layers[0]?.qkv.weight.rows ?? 0,
+      roundUp(this.config.hidden_size, 4),
+    );
+    const most = Math.max(1, Math.min(512, Math.floor(device.maxBinding / (widest * elementBytes(this.activations)))));
     const passes = new Array<number>(Math.floor(count / most)).fill(most);
     return count % most ? [...passes, count % most] : passes;
   }
 
   /** Embeddings of the next `count` tokens of each branch, [branches × count, H]. */
-  embed_tokens(p: Recorder, context: Context, count: number): Tensor {
-    return embed_tokens(p, this.embed, context, count, this.activations);
+  embedTokens(p: Recorder, context: Context, count: number): Tensor {
+    return embedTokens(p, this.embed, context, count, this.activations);
   }
 
   /**
@@ -107,15 +157,17 @@ export class Qwen2 {
    * @returns hidden states after the final norm, [branches × count, H], in `into` where it is given
    */
   forward(p: Recorder, x: Tensor, context: Context, span: Span, into?: Tensor): Tensor {
-    const { rms_norm_eps: eps, intermediate_size } = this.config, lora = span === 'image', causal = span === 'text';
+    const { rms_norm_eps: eps, intermediate_size } = this.config,
+      lora = span === 'image',
+      causal = span === 'text';
     this.layers.forEach((layer, i) => {
-      const qkv = matmul(p, rms_norm(p, x, layer.input_layernorm, eps), layer.qkv, { lora });
-      const q = rope(p, qkv, this.inverse_frequency!, context.layers[i], context, this.heads);
+      const qkv = matmul(p, rmsNorm(p, x, layer.input_layernorm, eps), layer.qkv, { lora });
+      const q = rope(p, qkv, this.inverseFrequency!, context.layers[i], context, this.heads);
       x = matmul(p, gqa(p, q, context.layers[i], context, this.heads, causal), layer.o_proj, { lora, residual: x });
-      const gate_up = matmul(p, rms_norm(p, x, layer.post_attention_layernorm, eps), layer.gate_up, { lora });
-      x = matmul(p, swiglu(p, gate_up, intermediate_size), layer.down_proj, { lora, residual: x });
+      const gateUp = matmul(p, rmsNorm(p, x, layer.post_attention_layernorm, eps), layer.gateUp, { lora });
+      x = matmul(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: x });
     });
-    return rms_norm(p, x, this.norm, eps, into);
+    return rmsNorm(p, x, this.norm, eps, into);
   }
 
   /**

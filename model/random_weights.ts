@@ -1,26 +1,32 @@
+import { bf16Bits } from '../engine/tensor.ts';
 import { Checkpoint, type TensorPlace } from '../loaders/checkpoint.ts';
-import { memory_source } from '../loaders/memory_source.ts';
-import { bf16_bits } from '../engine/tensor.ts';
-import { parse_config } from './config.ts';
+import { memorySource } from '../loaders/memory_source.ts';
+import { parseConfig } from './config.ts';
 import { Parts } from './parts.ts';
 import { Weights } from './weights.ts';
 
 /** Every tensor that a model of this config has, by name, with its shape: the model's own declaration. */
-export function declared_tensors(config: unknown, place: string): Map<string, number[]> {
-  const parts = new Parts(new Weights('bf16', 'bf16', Infinity), parse_config(config, place));
+export function declaredTensors(config: unknown, place: string): Map<string, number[]> {
+  const parts = new Parts(new Weights('bf16', 'bf16', Infinity), parseConfig(config, place));
   return parts.weights.required;
 }
 
 /** A checkpoint without bytes, of a config alone: it can be inspected and planned, but not read. */
-export function declared_checkpoint(config: unknown, name: string): Checkpoint {
-  const source = memory_source(name, new Map([['config.json', new TextEncoder().encode(JSON.stringify(config))]]));
-  const place = (tensor: string, shape: number[]): TensorPlace =>
-    ({ source, file: 'model.safetensors', entry: { name: tensor, dtype: 'BF16', shape, offset: 0, bytes: shape.reduce((a, b) => a * b, 2) } });
-  return new Checkpoint(source, new Map([...declared_tensors(config, name)].map(([tensor, shape]) => [tensor, place(tensor, shape)])));
+export function declaredCheckpoint(config: unknown, name: string): Checkpoint {
+  const source = memorySource(name, new Map([['config.json', new TextEncoder().encode(JSON.stringify(config))]]));
+  const place = (tensor: string, shape: number[]): TensorPlace => ({
+    source,
+    file: 'model.safetensors',
+    entry: { name: tensor, dtype: 'BF16', shape, offset: 0, bytes: shape.reduce((a, b) => a * b, 2) },
+  });
+  return new Checkpoint(
+    source,
+    new Map([...declaredTensors(config, name)].map(([tensor, shape]) => [tensor, place(tensor, shape)])),
+  );
 }
 
 /**
- * The standard deviation of a tensor's random values: 1/√fan_in for matrices, small for biases and what is added to
+ * The standard deviation of a tensor's random values: 1/√fanIn for matrices, small for biases and what is added to
  * activations; 0 for the weights of norms, which are all 1.
  */
 export function deviation(name: string, shape: readonly number[]): number {
@@ -35,12 +41,15 @@ export class RandomTensor {
 
   constructor(name: string, shape: readonly number[], seed: number) {
     this.table = quantiles(deviation(name, shape));
-    this.key = key_of(name, seed);
+    this.key = keyOf(name, seed);
   }
 
   /** bf16 bits of the values from index `first` on, which is even. */
   fill(first: number, out: Uint16Array): void {
-    const { table, key: [k0, k1] } = this;
+    const {
+      table,
+      key: [k0, k1],
+    } = this;
     for (let i = 0, counter = first / 2; i < out.length; i += 2, counter++) {
       const word = mix((Math.imul(counter, 0x9e3779b9) + k0) | 0, k1);
       out[i] = table[word & 0xffff];
@@ -58,13 +67,16 @@ function mix(x: number, key: number): number {
 }
 
 /** Two words for a tensor: FNV-1a over its name, begun from the seed's two words. */
-function key_of(name: string, seed: number): [number, number] {
+function keyOf(name: string, seed: number): [number, number] {
   const hash = (start: number): number => {
     let h = start;
     for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 0x01000193);
     return mix(h, start);
   };
-  return [hash(0x811c9dc5 ^ (seed >>> 0)), hash(0x2f0b4c47 ^ Math.imul(seed >>> 0, 0x9e3779b1) ^ Math.floor(seed / 2 ** 32))];
+  return [
+    hash(0x811c9dc5 ^ (seed >>> 0)),
+    hash(0x2f0b4c47 ^ Math.imul(seed >>> 0, 0x9e3779b1) ^ Math.floor(seed / 2 ** 32)),
+  ];
 }
 
 const made = new Map<number, Uint16Array>();
@@ -72,26 +84,32 @@ const made = new Map<number, Uint16Array>();
 /** 65,536 equally likely values of a normal distribution around 0, as bf16 bits; all ones for no deviation. */
 function quantiles(std: number): Uint16Array {
   let table = made.get(std);
-  if (!table) made.set(std, (table = Uint16Array.from({ length: 65536 }, (_, i) => bf16_bits(std ? std * normal_quantile((i + 0.5) / 65536) : 1))));
+  if (!table)
+    made.set(
+      std,
+      (table = Uint16Array.from({ length: 65536 }, (_, i) =>
+        bf16Bits(std ? std * normalQuantile((i + 0.5) / 65536) : 1),
+      )),
+    );
   return table;
 }
 
 /** The inverse of the normal distribution's function, within 5e-4 (Abramowitz and Stegun 26.2.23). */
-function normal_quantile(p: number): number {
-  if (p > 0.5) return -normal_quantile(1 - p);
+function normalQuantile(p: number): number {
+  if (p > 0.5) return -normalQuantile(1 - p);
   const t = Math.sqrt(-2 * Math.log(p));
   return (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))) - t;
 }
 
-/** Tensors of each file, at most `shard_bytes` together unless one alone is larger; in the model's order. */
-export function shards_of(tensors: Map<string, number[]>, shard_bytes: number): { name: string; shape: number[] }[][] {
+/** Tensors of each file, at most `shardBytes` together unless one alone is larger; in the model's order. */
+export function shardsOf(tensors: Map<string, number[]>, shardBytes: number): { name: string; shape: number[] }[][] {
   const shards: { name: string; shape: number[] }[][] = [];
   let room = -1;
   for (const [name, shape] of tensors) {
     const bytes = shape.reduce((a, b) => a * b, 2);
     if (bytes > room) {
       shards.push([]);
-      room = shard_bytes;
+      room = shardBytes;
     }
     shards.at(-1)!.push({ name, shape });
     room -= bytes;

@@ -1,7 +1,7 @@
+import { checkCancelled } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
-import { type Tensor, pack_rows } from '../engine/tensor.ts';
-import { check_cancelled } from '../platform/error.ts';
+import { packRows, type Tensor } from '../engine/tensor.ts';
 import { advance } from '../shaders/advance.ts';
 import type { Parts } from './parts.ts';
 import { type DecodeSettings, TextSequence } from './text.ts';
@@ -21,7 +21,11 @@ export class Reading {
   private readonly tokens: Tensor;
   private readonly mask: Tensor;
 
-  constructor(private readonly device: Device, private readonly parts: Parts, readonly capacity: number) {
+  constructor(
+    private readonly device: Device,
+    private readonly parts: Parts,
+    readonly capacity: number,
+  ) {
     const { config, llm } = parts;
     this.text = new TextSequence(device, llm, capacity);
     this.tokens = device.tensor('tokens', 'f32', [config.image_tokens, config.image_tokenizer.embed_dim]);
@@ -29,12 +33,19 @@ export class Reading {
   }
 
   /** Yields each id of the answer as it is decoded; the id that ends it is not part of it. */
-  async *run({ before, tokens, after }: ReadingInput, settings: DecodeSettings, signal?: AbortSignal): AsyncGenerator<number> {
-    check_cancelled(signal);
-    const { device, text, parts } = this, { llm, config } = parts, L = config.image_tokens;
-    const head = [...before, llm.image_start], tail = [llm.image_end, ...after];
+  async *run(
+    { before, tokens, after }: ReadingInput,
+    settings: DecodeSettings,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number> {
+    checkCancelled(signal);
+    const { device, text, parts } = this,
+      { llm, config } = parts,
+      L = config.image_tokens;
+    const head = [...before, llm.image_start],
+      tail = [llm.image_end, ...after];
     text.begin([...head, ...new Array<number>(L).fill(0), ...tail], 0, settings.seed);
-    device.write(this.tokens, pack_rows('f32', this.tokens.cols, tokens));
+    device.write(this.tokens, packRows('f32', this.tokens.cols, tokens));
     await text.prefill(head.length, undefined, signal);
     await device.run(await text.program('image', (p) => this.image(p)), signal);
     await text.prefill(tail.length, settings, signal);
@@ -42,7 +53,8 @@ export class Reading {
   }
 
   private image(p: Recorder): void {
-    const { llm, vit, config } = this.parts, { context } = this.text;
+    const { llm, vit, config } = this.parts,
+      { context } = this.text;
     p.part('EmbeddingViT');
     const visual = vit.forward(p, this.tokens, this.mask);
     p.part('LLM');

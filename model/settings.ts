@@ -1,4 +1,4 @@
-import { MMARError } from '../platform/error.ts';
+import { MMARError } from '../base/error.ts';
 
 /** Keys that a `config.json` may leave out. */
 const optional = ['image_tokenizer.norm_groups', 'llm.tie_word_embeddings', 'llm.max_position_embeddings'];
@@ -7,24 +7,30 @@ const optional = ['image_tokenizer.norm_groups', 'llm.tie_word_embeddings', 'llm
  * A config with some values replaced, such as `llm.num_hidden_layers` by `2`: the value is JSON, or else a text.
  * Throws `usage` for a key that the config does not have.
  */
-export function with_settings(config: unknown, settings: Record<string, string>): unknown {
+export function withSettings(config: unknown, settings: Record<string, string>): unknown {
   const changed: unknown = structuredClone(config);
   for (const [key, text] of Object.entries(settings)) {
-    const path = key.split('.'), last = path.pop()!;
+    const path = key.split('.'),
+      last = path.pop()!;
     let at = changed as Record<string, unknown> | undefined;
     for (const name of path) at = own(at, name) as typeof at;
     if (typeof at !== 'object' || at === null || (!Object.hasOwn(at, last) && !optional.includes(key))) {
-      throw new MMARError('usage', `--set ${key}=${text}: the config has no ${key}; give a key of config.json such as llm.num_hidden_layers`);
+      throw new MMARError(
+        'usage',
+        `--set ${key}=${text}: the config has no ${key}; give a key of config.json such as llm.num_hidden_layers`,
+      );
     }
-    at[last] = json_or_text(text);
+    at[last] = jsonOrText(text);
   }
   return changed;
 }
 
 const own = (value: unknown, name: string): unknown =>
-  (typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined);
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
 
-function json_or_text(text: string): unknown {
+function jsonOrText(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {

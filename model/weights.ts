@@ -1,9 +1,9 @@
+import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
+import { type ElementType, roundUp, Tensor } from '../engine/tensor.ts';
 import { Uploads } from '../engine/upload.ts';
-import { type ElementType, Tensor, round_up } from '../engine/tensor.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
-import { DTYPE_BYTES, to_bf16, to_f32 } from '../loaders/safetensors.ts';
-import { MMARError, check_cancelled } from '../platform/error.ts';
+import { DTYPE_BYTES, toBf16, toF32 } from '../loaders/safetensors.ts';
 import type { Conv } from '../shaders/conv2d.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
 import type { Linear } from '../shaders/matmul.ts';
@@ -26,9 +26,9 @@ interface Block {
   rows: number;
   cols: number;
   /** Row of the device tensor for each row; rises with r. */
-  to_row: (r: number) => number;
+  toRow: (r: number) => number;
   /** Column of the device tensor for each column: a run from there on, or a list. */
-  to_col: number | Int32Array;
+  toCol: number | Int32Array;
 }
 
 /** Heads whose width is padded to whole quads: `heads` blocks of `dim` rows or columns. */
@@ -37,8 +37,8 @@ interface HeadLayout {
   dim: number;
 }
 
-const chunk_bytes = 8 << 20; // of one read: bounds the host's memory
-const reads_ahead = 3;
+const chunkBytes = 8 << 20; // of one read: bounds the host's memory
+const readsAhead = 3;
 const slots = 6; // chunks that are read or uploaded at once
 
 /**
@@ -52,7 +52,11 @@ export class Weights {
   readonly required = new Map<string, number[]>();
 
   /** @param type how weights are stored: bf16, or f32 where a model kept in f32 would lose by it */
-  constructor(readonly type: ElementType, readonly activations: Activations, private readonly max_binding: number) {}
+  constructor(
+    readonly type: ElementType,
+    readonly activations: Activations,
+    private readonly maxBinding: number,
+  ) {}
 
   get bytes(): number {
     return this.plan.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
@@ -64,8 +68,9 @@ export class Weights {
 
   /** A vector or matrix as it lies in the file; of a shape like [1, L, W] the last dimension is the row. */
   tensor(name: string, shape: number[]): Tensor {
-    const cols = shape[shape.length - 1], rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
-    return this.add(name, [rows, cols], [{ name, shape, rows, cols, to_row: (r) => r, to_col: 0 }]);
+    const cols = shape[shape.length - 1],
+      rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+    return this.add(name, [rows, cols], [{ name, shape, rows, cols, toRow: (r) => r, toCol: 0 }]);
   }
 
   /** Matrices of `cols` columns one below the other; 0 rows: the file has it as a vector. */
@@ -74,7 +79,7 @@ export class Weights {
     const blocks = parts.map(([name, rows]): Block => {
       const at = first;
       first += rows || 1;
-      return { name, shape: rows ? [rows, cols] : [cols], rows: rows || 1, cols, to_row: (r) => at + r, to_col: 0 };
+      return { name, shape: rows ? [rows, cols] : [cols], rows: rows || 1, cols, toRow: (r) => at + r, toCol: 0 };
     });
     return this.add(parts[0][0], [first, cols], blocks);
   }
@@ -84,77 +89,138 @@ export class Weights {
   }
 
   /** `prefix.weight` [out, in] and `prefix.bias` [out]. `shape` where the file has more dimensions (a 1×1 convolution). */
-  linear(prefix: string, in_features: number, out_features: number, options: { bias?: boolean; take_rows?: number; conv1x1?: boolean } = {}): Linear {
-    return this.stacked([{ prefix, out_features }], in_features, { bias: true, ...options });
+  linear(
+    prefix: string,
+    inFeatures: number,
+    outFeatures: number,
+    options: { bias?: boolean; takeRows?: number; conv1x1?: boolean } = {},
+  ): Linear {
+    return this.stacked([{ prefix, outFeatures }], inFeatures, { bias: true, ...options });
   }
 
   /** A 3×3 convolution, [out, in, 3, 3] laid out as [out, 3 × 3 × in] with `in` in whole quads. */
-  conv(prefix: string, in_channels: number, out_channels: number): Conv {
-    const pitch = round_up(in_channels, 4), to_col = new Int32Array(9 * in_channels);
-    for (let c = 0; c < in_channels; c++) for (let tap = 0; tap < 9; tap++) to_col[c * 9 + tap] = tap * pitch + c;
+  conv(prefix: string, in_channels: number, outChannels: number): Conv {
+    const pitch = roundUp(in_channels, 4),
+      toCol = new Int32Array(9 * in_channels);
+    for (let c = 0; c < in_channels; c++) for (let tap = 0; tap < 9; tap++) toCol[c * 9 + tap] = tap * pitch + c;
     const name = `${prefix}.weight`;
-    const block = { name, shape: [out_channels, in_channels, 3, 3], rows: out_channels, cols: 9 * in_channels, to_row: (r: number) => r, to_col };
-    return { weight: this.add(name, [out_channels, 9 * pitch], [block]), bias: this.tensor(`${prefix}.bias`, [out_channels]) };
+    const block = {
+      name,
+      shape: [outChannels, in_channels, 3, 3],
+      rows: outChannels,
+      cols: 9 * in_channels,
+      toRow: (r: number) => r,
+      toCol,
+    };
+    return {
+      weight: this.add(name, [outChannels, 9 * pitch], [block]),
+      bias: this.tensor(`${prefix}.bias`, [outChannels]),
+    };
   }
 
   /**
    * Linear layers of one input as one: outputs side by side, each in whole quads; PLoRA's A stacked likewise, its B
-   * beside W. `in_heads`: the input comes in padded heads; `heads` of a part: so does its output. `fused`: a part is
+   * beside W. `inHeads`: the input comes in padded heads; `heads` of a part: so does its output. `fused`: a part is
    * itself that many blocks one after another (a ViT's qkv).
    */
   stacked(
-    parts: { prefix: string; out_features: number; heads?: HeadLayout }[], in_features: number,
-    options: { bias?: boolean; take_rows?: number; conv1x1?: boolean; in_heads?: HeadLayout; lora?: { rank: number; alpha: number } } = {},
+    parts: { prefix: string; outFeatures: number; heads?: HeadLayout }[],
+    inFeatures: number,
+    options: {
+      bias?: boolean;
+      takeRows?: number;
+      conv1x1?: boolean;
+      inHeads?: HeadLayout;
+      lora?: { rank: number; alpha: number };
+    } = {},
   ): Linear {
-    const { in_heads, lora, take_rows, conv1x1 } = options;
-    const to_in = padded_columns(in_features, in_heads), in_padded = in_heads ? in_heads.heads * round_up(in_heads.dim, 4) : in_features;
-    const rank = lora ? round_up(lora.rank, 4) : 0, in_pitch = round_up(in_padded, 4);
-    const weight: Block[] = [], bias: Block[] = [], a: Block[] = [], first_columns: number[] = [];
+    const { inHeads, lora, takeRows, conv1x1 } = options;
+    const toIn = paddedColumns(inFeatures, inHeads),
+      inPadded = inHeads ? inHeads.heads * roundUp(inHeads.dim, 4) : inFeatures;
+    const rank = lora ? roundUp(lora.rank, 4) : 0,
+      inPitch = roundUp(inPadded, 4);
+    const weight: Block[] = [],
+      bias: Block[] = [],
+      a: Block[] = [],
+      firstColumns: number[] = [];
     let out = 0;
-    parts.forEach(({ prefix, out_features, heads }, i) => {
-      const rows = take_rows ?? out_features, first = out, to_row = padded_rows(first, heads);
-      first_columns.push(first);
-      weight.push({ name: `${prefix}.weight`, shape: conv1x1 ? [out_features, in_features, 1, 1] : [out_features, in_features], rows, cols: in_features, to_row, to_col: to_in });
-      if (options.bias) bias.push({ name: `${prefix}.bias`, shape: [out_features], rows, cols: 1, to_row, to_col: 0 });
+    parts.forEach(({ prefix, outFeatures, heads }, i) => {
+      const rows = takeRows ?? outFeatures,
+        first = out,
+        toRow = paddedRows(first, heads);
+      firstColumns.push(first);
+      weight.push({
+        name: `${prefix}.weight`,
+        shape: conv1x1 ? [outFeatures, inFeatures, 1, 1] : [outFeatures, inFeatures],
+        rows,
+        cols: inFeatures,
+        toRow,
+        toCol: toIn,
+      });
+      if (options.bias) bias.push({ name: `${prefix}.bias`, shape: [outFeatures], rows, cols: 1, toRow, toCol: 0 });
       if (lora) {
-        a.push({ name: `${prefix}.lora_A.weight`, shape: [lora.rank, in_features], rows: lora.rank, cols: in_features, to_row: (r) => i * rank + r, to_col: to_in });
-        weight.push({ name: `${prefix}.lora_B.weight`, shape: [out_features, lora.rank], rows, cols: lora.rank, to_row, to_col: in_pitch });
+        a.push({
+          name: `${prefix}.lora_A.weight`,
+          shape: [lora.rank, inFeatures],
+          rows: lora.rank,
+          cols: inFeatures,
+          toRow: (r) => i * rank + r,
+          toCol: toIn,
+        });
+        weight.push({
+          name: `${prefix}.lora_B.weight`,
+          shape: [outFeatures, lora.rank],
+          rows,
+          cols: lora.rank,
+          toRow,
+          toCol: inPitch,
+        });
       }
-      out = to_row(rows - 1) + 1;
-      if (i < parts.length - 1 || heads) out = round_up(out, 4);
+      out = toRow(rows - 1) + 1;
+      if (i < parts.length - 1 || heads) out = roundUp(out, 4);
     });
     const name = parts.map((p) => p.prefix).join('+');
     return {
-      weight: this.add(name, [out, lora ? in_pitch + rank : in_padded], weight),
+      weight: this.add(name, [out, lora ? inPitch + rank : inPadded], weight),
       bias: options.bias ? this.add(`${name}.bias`, [out], bias, true) : undefined,
-      in_features: in_padded,
-      lora: lora && { a: this.add(`${name}.lora_A`, [parts.length * rank, in_padded], a), rank, scale: lora.alpha / lora.rank, first_columns },
+      inFeatures: inPadded,
+      lora: lora && {
+        a: this.add(`${name}.lora_A`, [parts.length * rank, inPadded], a),
+        rank,
+        scale: lora.alpha / lora.rank,
+        firstColumns,
+      },
     };
   }
 
   private add(name: string, shape: number[], blocks: Block[], vector = false): Tensor {
-    const tensor = new Tensor(name, this.type, shape, this.max_binding);
+    const tensor = new Tensor(name, this.type, shape, this.maxBinding);
     // A stacked vector is filled column by column: its blocks are columns of a matrix with one row each.
-    this.plan.push({ tensor, blocks: vector ? blocks.map(as_row) : blocks });
+    this.plan.push({ tensor, blocks: vector ? blocks.map(asRow) : blocks });
     for (const block of blocks) this.required.set(block.name, block.shape);
     return tensor;
   }
 
   /** Tensors that the checkpoint lacks, has in another shape, and has without use. */
   compare(checkpoint: Checkpoint): { missing: string[]; wrong: string[]; unexpected: string[] } {
-    const missing: string[] = [], wrong: string[] = [];
+    const missing: string[] = [],
+      wrong: string[] = [];
     for (const [name, shape] of this.required) {
       const found = checkpoint.tensors.get(name)?.entry;
       if (!found) missing.push(name);
-      else if (found.shape.join() !== shape.join()) wrong.push(`${name} is [${found.shape.join(', ')}], want [${shape.join(', ')}]`);
-      else if (!['BF16', 'F16', 'F32'].includes(found.dtype)) wrong.push(`${name} is ${found.dtype}, want BF16, F16 or F32`);
+      else if (found.shape.join() !== shape.join())
+        wrong.push(`${name} is [${found.shape.join(', ')}], want [${shape.join(', ')}]`);
+      else if (!['BF16', 'F16', 'F32'].includes(found.dtype))
+        wrong.push(`${name} is ${found.dtype}, want BF16, F16 or F32`);
     }
     return { missing, wrong, unexpected: [...checkpoint.tensors.keys()].filter((name) => !this.required.has(name)) };
   }
 
   /** Gives every tensor its memory. */
   allocate(device: Device): void {
-    for (const { tensor } of this.plan) for (const piece of tensor.pieces) piece.buffer ??= device.memory.create(Math.max(1, piece.rows) * tensor.row_bytes, tensor.name);
+    for (const { tensor } of this.plan)
+      for (const piece of tensor.pieces)
+        piece.buffer ??= device.memory.create(Math.max(1, piece.rows) * tensor.rowBytes, tensor.name);
   }
 
   /**
@@ -164,39 +230,64 @@ export class Weights {
    * Throws `checkpoint` where a tensor is missing or wrong, `adapter` where the device has no memory for all; who catches
    * it calls `release`.
    */
-  async load(device: Device, checkpoint: Checkpoint, onProgress?: (progress: LoadProgress) => void, signal?: AbortSignal): Promise<void> {
+  async load(
+    device: Device,
+    checkpoint: Checkpoint,
+    onProgress?: (progress: LoadProgress) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const { missing, wrong } = this.compare(checkpoint);
     const more = (list: string[]) => (list.length > 1 ? ` (and ${list.length - 1} more)` : '');
-    if (missing.length) throw new MMARError('checkpoint', `${checkpoint.source.name}: tensor ${missing[0]} is missing${more(missing)}; check config.json, or run mmar inspect`);
-    if (wrong.length) throw new MMARError('checkpoint', `${checkpoint.source.name}: ${wrong[0]}${more(wrong)}; check config.json, or run mmar inspect`);
+    if (missing.length)
+      throw new MMARError(
+        'checkpoint',
+        `${checkpoint.source.name}: tensor ${missing[0]} is missing${more(missing)}; check config.json, or run mmar inspect`,
+      );
+    if (wrong.length)
+      throw new MMARError(
+        'checkpoint',
+        `${checkpoint.source.name}: ${wrong[0]}${more(wrong)}; check config.json, or run mmar inspect`,
+      );
 
     device.gpu.pushErrorScope('out-of-memory');
     this.allocate(device);
     const failure = await device.gpu.popErrorScope();
-    if (failure) throw new MMARError('adapter', `${checkpoint.source.name}: ${no_memory(this.bytes, this.type)} (${failure.message.split('\n')[0]})`);
+    if (failure)
+      throw new MMARError(
+        'adapter',
+        `${checkpoint.source.name}: ${noMemory(this.bytes, this.type)} (${failure.message.split('\n')[0]})`,
+      );
     device.check();
 
-    const chunks = this.plan.flatMap(({ tensor, blocks }) => row_chunks(tensor).map(([from, to]): Chunk => ({ tensor, blocks, from, to })));
+    const chunks = this.plan.flatMap(({ tensor, blocks }) =>
+      rowChunks(tensor).map(([from, to]): Chunk => ({ tensor, blocks, from, to })),
+    );
     const place = ({ blocks }: Chunk) => checkpoint.place(blocks[0].name);
     // In the order of the files: what reads ahead or caches can do so.
-    chunks.sort((x, y) => compare_text(place(x).file, place(y).file) || place(x).entry.offset - place(y).entry.offset || x.from - y.from);
+    chunks.sort(
+      (x, y) =>
+        compareText(place(x).file, place(y).file) || place(x).entry.offset - place(y).entry.offset || x.from - y.from,
+    );
 
-    const total = this.bytes, uploads = new Uploads(device, slots, chunk_bytes), reading: ReturnType<typeof read>[] = [];
+    const total = this.bytes,
+      uploads = new Uploads(device, slots, chunkBytes),
+      reading: ReturnType<typeof read>[] = [];
     const read = async (chunk: Chunk) => {
       const slot = await uploads.take(size(chunk));
       device.check();
       await assemble(checkpoint, chunk, slot.bytes.subarray(0, size(chunk)), signal);
       return slot;
     };
-    let loaded = 0, ahead = 0;
+    let loaded = 0,
+      ahead = 0;
     try {
       for (const chunk of chunks) {
-        for (; ahead < chunks.length && reading.length < reads_ahead; ahead++) {
+        for (; ahead < chunks.length && reading.length < readsAhead; ahead++) {
           reading.push(read(chunks[ahead]));
           reading.at(-1)!.catch(() => {}); // it is thrown where it is awaited
         }
         const slot = await reading.shift()!;
-        check_cancelled(signal);
+        checkCancelled(signal);
         uploads.send(slot, chunk.tensor, chunk.from, chunk.to - chunk.from);
         loaded += size(chunk);
         onProgress?.({ loaded, total });
@@ -214,7 +305,7 @@ export class Weights {
   }
 }
 
-const compare_text = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Rows of a device tensor that are read and uploaded at once. */
 interface Chunk {
@@ -224,71 +315,102 @@ interface Chunk {
   to: number;
 }
 
-const size = ({ tensor, from, to }: Chunk): number => (to - from) * tensor.row_bytes;
+const size = ({ tensor, from, to }: Chunk): number => (to - from) * tensor.rowBytes;
 
-const no_memory = (bytes: number, type: ElementType): string =>
+const noMemory = (bytes: number, type: ElementType): string =>
   `the adapter has no memory for ${(bytes / 1e9).toFixed(2)} GB of weights; choose ${type === 'f32' ? '--precision bf16, ' : ''}a smaller model, fewer layers (--set llm.num_hidden_layers=N) or another adapter`;
 
 /** The rows of a chunk, from all the blocks that lie in them, into `out`. */
-async function assemble(checkpoint: Checkpoint, { tensor, blocks, from, to }: Chunk, out: Uint8Array, signal?: AbortSignal): Promise<void> {
-  const bf16 = tensor.type === 'bf16', count = (to - from) * tensor.pitch;
+async function assemble(
+  checkpoint: Checkpoint,
+  { tensor, blocks, from, to }: Chunk,
+  out: Uint8Array,
+  signal?: AbortSignal,
+): Promise<void> {
+  const bf16 = tensor.type === 'bf16',
+    count = (to - from) * tensor.pitch;
   // Padding, of rows as well as of heads, must be zero; the memory has served before.
   if (blocks.length > 1 || blocks[0].cols !== tensor.pitch || blocks[0].rows !== tensor.rows) out.fill(0);
-  const target = bf16 ? new Uint16Array(out.buffer, out.byteOffset, count) : new Float32Array(out.buffer, out.byteOffset, count);
+  const target = bf16
+    ? new Uint16Array(out.buffer, out.byteOffset, count)
+    : new Float32Array(out.buffer, out.byteOffset, count);
   for (const block of blocks) {
-    const first = lower_bound(block, from), end = lower_bound(block, to);
+    const first = lowerBound(block, from),
+      end = lowerBound(block, to);
     if (first >= end) continue;
-    const { dtype } = checkpoint.place(block.name).entry, row_bytes = block.cols * DTYPE_BYTES[dtype], as_it_is = dtype === (bf16 ? 'BF16' : 'F32');
-    const at = (r: number): number => (block.to_row(r) - from) * tensor.pitch;
-    if (as_it_is && block.cols === tensor.pitch && block.to_col === 0 && at(end - 1) - at(first) === (end - 1 - first) * tensor.pitch) {
+    const { dtype } = checkpoint.place(block.name).entry,
+      rowBytes = block.cols * DTYPE_BYTES[dtype],
+      asItIs = dtype === (bf16 ? 'BF16' : 'F32');
+    const at = (r: number): number => (block.toRow(r) - from) * tensor.pitch;
+    if (
+      asItIs &&
+      block.cols === tensor.pitch &&
+      block.toCol === 0 &&
+      at(end - 1) - at(first) === (end - 1 - first) * tensor.pitch
+    ) {
       const start = at(first) * target.BYTES_PER_ELEMENT; // whole rows in their order: into their place
-      await checkpoint.read(block.name, first * row_bytes, out.subarray(start, start + (end - first) * row_bytes), signal);
+      await checkpoint.read(
+        block.name,
+        first * rowBytes,
+        out.subarray(start, start + (end - first) * rowBytes),
+        signal,
+      );
       continue;
     }
-    const bytes = new Uint8Array((end - first) * row_bytes);
-    await checkpoint.read(block.name, first * row_bytes, bytes, signal);
+    const bytes = new Uint8Array((end - first) * rowBytes);
+    await checkpoint.read(block.name, first * rowBytes, bytes, signal);
     let values: Uint16Array | Float32Array;
-    if (!bf16) values = as_it_is ? new Float32Array(bytes.buffer) : to_f32({ name: block.name, dtype }, bytes);
-    else if (as_it_is) values = new Uint16Array(bytes.buffer);
-    else to_bf16(dtype, bytes, (values = new Uint16Array((end - first) * block.cols)));
-    const { to_col, cols } = block;
+    if (!bf16) values = asItIs ? new Float32Array(bytes.buffer) : toF32({ name: block.name, dtype }, bytes);
+    else if (asItIs) values = new Uint16Array(bytes.buffer);
+    else toBf16(dtype, bytes, (values = new Uint16Array((end - first) * block.cols)));
+    const { toCol, cols } = block;
     for (let r = first, i = 0; r < end; r++, i += cols) {
       const row = at(r);
-      if (typeof to_col === 'number') target.set(values.subarray(i, i + cols), row + to_col);
-      else for (let c = 0; c < cols; c++) target[row + to_col[c]] = values[i + c];
+      if (typeof toCol === 'number') target.set(values.subarray(i, i + cols), row + toCol);
+      else for (let c = 0; c < cols; c++) target[row + toCol[c]] = values[i + c];
     }
   }
 }
 
 /** The first row of a block that lies at or behind row `row` of the device tensor. */
-function lower_bound({ rows, to_row }: Block, row: number): number {
-  let low = 0, high = rows;
+function lowerBound({ rows, toRow }: Block, row: number): number {
+  let low = 0,
+    high = rows;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (to_row(middle) < row) low = middle + 1;
+    if (toRow(middle) < row) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-/** Runs of whole rows of about `chunk_bytes`. */
-function row_chunks(tensor: Tensor): [number, number][] {
-  const step = Math.max(1, Math.floor(chunk_bytes / tensor.row_bytes)), chunks: [number, number][] = [];
+/** Runs of whole rows of about `chunkBytes`. */
+function rowChunks(tensor: Tensor): [number, number][] {
+  const step = Math.max(1, Math.floor(chunkBytes / tensor.rowBytes)),
+    chunks: [number, number][] = [];
   for (let row = 0; row < tensor.rows; row += step) chunks.push([row, Math.min(row + step, tensor.rows)]);
   return chunks;
 }
 
-const padded_rows = (first: number, heads?: HeadLayout) => {
+const paddedRows = (first: number, heads?: HeadLayout) => {
   if (!heads) return (r: number) => first + r;
-  const { dim } = heads, pitch = round_up(dim, 4);
+  const { dim } = heads,
+    pitch = roundUp(dim, 4);
   return (r: number) => first + Math.floor(r / dim) * pitch + (r % dim);
 };
 
-const padded_columns = (n: number, heads?: HeadLayout): number | Int32Array =>
-  heads && heads.dim % 4 ? Int32Array.from({ length: n }, (_, c) => Math.floor(c / heads.dim) * round_up(heads.dim, 4) + (c % heads.dim)) : 0;
+const paddedColumns = (n: number, heads?: HeadLayout): number | Int32Array =>
+  heads && heads.dim % 4
+    ? Int32Array.from({ length: n }, (_, c) => Math.floor(c / heads.dim) * roundUp(heads.dim, 4) + (c % heads.dim))
+    : 0;
 
 /** A column of values as one row of the device vector. */
-function as_row(block: Block): Block {
-  return { ...block, rows: 1, cols: block.rows, to_row: () => 0, to_col: Int32Array.from({ length: block.rows }, (_, r) => block.to_row(r)) };
+function asRow(block: Block): Block {
+  return {
+    ...block,
+    rows: 1,
+    cols: block.rows,
+    toRow: () => 0,
+    toCol: Int32Array.from({ length: block.rows }, (_, r) => block.toRow(r)),
+  };
 }
-

@@ -2,14 +2,15 @@
  * Files of a server, read in blocks: many small reads become few requests, and a block that was read once can be kept
  * on the disk. Memory holds a few blocks, whatever a file's size.
  */
-import { not_a_range, url_source } from '../loaders/url_source.ts';
-import { MMARError, check_cancelled } from './error.ts';
-import type { Source } from './platform.ts';
 
-export const block_bytes = 4 << 20;
-const blocks_in_memory = 8;
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
+import { notARange, urlSource } from '../loaders/url_source.ts';
+
+export const blockBytes = 4 << 20;
+const blocksInMemory = 8;
 /** A server without ranges gives files whole: up to this size they are taken into memory where they cannot be kept. */
-const most_in_memory = 64 << 20;
+const mostInMemory = 64 << 20;
 const pauses = [250, 1000]; // before each new try at a block, in ms
 
 /** One file on the disk, block by block. */
@@ -45,8 +46,9 @@ export interface BlockOptions {
 }
 
 /** Files below a URL by blocks; with `keep`, each block is fetched once and then read from the disk. */
-export function block_source(base: string, { keep, onTraffic }: BlockOptions = {}): Source {
-  const http = url_source(base), traffic: Traffic = { received: 0, kept: 0 };
+export function blockSource(base: string, { keep, onTraffic }: BlockOptions = {}): Source {
+  const http = urlSource(base),
+    traffic: Traffic = { received: 0, kept: 0 };
   const files = new Map<string, Promise<RemoteFile | undefined>>();
   const count = (more: Partial<Traffic>) => {
     traffic.received += more.received ?? 0;
@@ -62,31 +64,40 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
     /** A server without ranges sent the file once, whole: its blocks cannot be had again. */
     private streamed = false;
 
-    constructor(readonly name: string, public size: number, private readonly tag: string) {}
+    constructor(
+      readonly name: string,
+      public size: number,
+      private readonly tag: string,
+    ) {}
 
     get count(): number {
-      return Math.ceil(this.size / block_bytes);
+      return Math.ceil(this.size / blockBytes);
     }
 
     length(block: number): number {
-      return Math.min(block_bytes, this.size - block * block_bytes);
+      return Math.min(blockBytes, this.size - block * blockBytes);
     }
 
     async read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
       if (offset + into.length > this.size) {
-        throw new MMARError('file', `${http.name}/${this.name} ends at byte ${this.size}, before ${offset + into.length}: get it again`);
+        throw new MMARError(
+          'file',
+          `${http.name}/${this.name} ends at byte ${this.size}, before ${offset + into.length}: get it again`,
+        );
       }
-      const first = Math.floor(offset / block_bytes), last = Math.floor((offset + into.length - 1) / block_bytes);
+      const first = Math.floor(offset / blockBytes),
+        last = Math.floor((offset + into.length - 1) / blockBytes);
       for (let i = first; i <= last; i++) if (!this.kept?.has(i)) this.block(i, signal).catch(() => {}); // all at once
       // A reader that is past a block's middle will soon want the next one.
-      const next = Math.floor((offset + into.length + block_bytes / 2) / block_bytes);
+      const next = Math.floor((offset + into.length + blockBytes / 2) / blockBytes);
       if (next > last && next < this.count && !this.kept?.has(next)) this.block(next, signal).catch(() => {});
       for (let i = first; i <= last; i++) {
-        check_cancelled(signal);
-        const start = Math.max(offset, i * block_bytes), end = Math.min(offset + into.length, (i + 1) * block_bytes);
+        checkCancelled(signal);
+        const start = Math.max(offset, i * blockBytes),
+          end = Math.min(offset + into.length, (i + 1) * blockBytes);
         const target = into.subarray(start - offset, end - offset);
         if (this.kept?.has(i)) this.kept.read(start, target);
-        else target.set((await this.block(i, signal)).subarray(start - i * block_bytes, end - i * block_bytes));
+        else target.set((await this.block(i, signal)).subarray(start - i * blockBytes, end - i * blockBytes));
       }
     }
 
@@ -107,7 +118,9 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
       block.then(
         (bytes) => {
           if (this.put(i, bytes)) this.blocks.delete(i);
-          else if (!this.streamed) for (const old of this.blocks.keys()) if (this.blocks.size > blocks_in_memory && old !== i) this.blocks.delete(old);
+          else if (!this.streamed)
+            for (const old of this.blocks.keys())
+              if (this.blocks.size > blocksInMemory && old !== i) this.blocks.delete(old);
         },
         () => this.blocks.delete(i),
       );
@@ -126,22 +139,30 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
     private async fetch(i: number, signal?: AbortSignal): Promise<Uint8Array> {
       for (let attempt = 0; ; attempt++) {
         try {
-          const from = i * block_bytes, same_origin = http.url_of(this.name).origin === globalThis.location?.origin;
+          const from = i * blockBytes,
+            sameOrigin = http.urlOf(this.name).origin === globalThis.location?.origin;
           // Other origins would be asked first whether that header is allowed; comparing the tag says the same.
-          const headers: Record<string, string> = same_origin && this.tag.startsWith('"') ? { 'If-Range': this.tag } : {};
-          const response = await http.request(this.name, from, from + this.length(i) - 1, signal, { headers, cache: 'no-store' });
-          if (response.status !== 206 || tag_of(response) !== this.tag) {
+          const headers: Record<string, string> =
+            sameOrigin && this.tag.startsWith('"') ? { 'If-Range': this.tag } : {};
+          const response = await http.request(this.name, from, from + this.length(i) - 1, signal, {
+            headers,
+            cache: 'no-store',
+          });
+          if (response.status !== 206 || tagOf(response) !== this.tag) {
             await response.body?.cancel();
             files.delete(this.name);
-            if (response.status !== 206 && !response.ok) throw not_a_range(http.name, this.name, response);
-            throw new MMARError('checkpoint', `${http.name}/${this.name} changed on the server while it was loaded: load it again`);
+            if (response.status !== 206 && !response.ok) throw notARange(http.name, this.name, response);
+            throw new MMARError(
+              'checkpoint',
+              `${http.name}/${this.name} changed on the server while it was loaded: load it again`,
+            );
           }
           return await this.take(i, response, signal);
         } catch (error) {
           const broken = error instanceof MMARError && error.code === 'file' && error.cause !== undefined; // the network's fault
           if (!broken || attempt >= pauses.length) throw error;
           await new Promise((resolve) => setTimeout(resolve, pauses[attempt]));
-          check_cancelled(signal);
+          checkCancelled(signal);
         }
       }
     }
@@ -154,21 +175,27 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
 
     /** Takes the first block from the answer that told the size. */
     begin(response: Response, signal?: AbortSignal): void {
-      this.hold(0, this.take(0, response, signal).catch((error: unknown) => {
-        if (signal?.aborted) throw error;
-        return this.fetch(0, signal);
-      }));
+      this.hold(
+        0,
+        this.take(0, response, signal).catch((error: unknown) => {
+          if (signal?.aborted) throw error;
+          return this.fetch(0, signal);
+        }),
+      );
     }
 
     /** Takes the whole file from one answer, block by block. */
     async stream(response: Response, signal?: AbortSignal): Promise<void> {
       this.streamed = true;
-      const reader = response.body!.getReader(), block = new Uint8Array(block_bytes);
-      let filled = 0, at = 0, total = 0;
+      const reader = response.body!.getReader(),
+        block = new Uint8Array(blockBytes);
+      let filled = 0,
+        at = 0,
+        total = 0;
       const flush = () => {
         const bytes = block.slice(0, filled);
         if (!this.kept?.has(at) && !this.put(at, bytes)) {
-          if (total > most_in_memory) throw not_a_range(http.name, this.name, response);
+          if (total > mostInMemory) throw notARange(http.name, this.name, response);
           this.blocks.set(at, Promise.resolve(bytes));
         }
         at++;
@@ -179,15 +206,16 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
           total += part.value.length;
           count({ received: part.value.length });
           for (let used = 0; used < part.value.length; ) {
-            const take = Math.min(block_bytes - filled, part.value.length - used);
+            const take = Math.min(blockBytes - filled, part.value.length - used);
             block.set(part.value.subarray(used, used + take), filled);
             used += take;
             filled += take;
-            if (filled === block_bytes) flush();
+            if (filled === blockBytes) flush();
           }
         }
         if (filled) flush();
-        if (this.size !== unknown && total !== this.size) throw new MMARError('file', `${http.name}/${this.name}: ${total} bytes came for ${this.size}: try again`);
+        if (this.size !== unknown && total !== this.size)
+          throw new MMARError('file', `${http.name}/${this.name}: ${total} bytes came for ${this.size}: try again`);
         this.size = total;
       } catch (cause) {
         files.delete(this.name);
@@ -201,28 +229,34 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
   }
 
   async function open(name: string, signal?: AbortSignal): Promise<RemoteFile | undefined> {
-    const { origin, pathname } = http.url_of(name), url = origin + pathname;
+    const { origin, pathname } = http.urlOf(name),
+      url = origin + pathname;
     const known = await keep?.find(url);
     let response: Response;
     try {
       // The answer's body is the first block, unless that may be here already.
-      response = await http.request(name, 0, known ? 0 : block_bytes - 1, signal, { cache: 'no-store' });
+      response = await http.request(name, 0, known ? 0 : blockBytes - 1, signal, { cache: 'no-store' });
     } catch (error) {
       if (!known?.whole || (error as MMARError).code === 'cancelled') throw error;
       const file = new RemoteFile(name, known.size, known.tag); // no network, and none needed
       file.kept = await keep!.open(url, known.size, known.tag);
-      if (file.kept) return count({ kept: file.size }), file;
+      if (file.kept) return (count({ kept: file.size }), file);
       throw error;
     }
-    const tag = tag_of(response), total = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
-    const missing = response.status === 404 || response.status === 410, empty = response.status === 416 && total === '0';
+    const tag = tagOf(response),
+      total = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
+    const missing = response.status === 404 || response.status === 410,
+      empty = response.status === 416 && total === '0';
     if (response.status !== 200 && (response.status !== 206 || known)) await response.body?.cancel();
     if (missing) return undefined;
     if (empty) return new RemoteFile(name, 0, tag);
     if (response.status === 206) {
       if (total === undefined) {
         await response.body?.cancel();
-        throw new MMARError('file', `${http.name}/${name}: the server hides its length (Content-Range): let it expose that header`);
+        throw new MMARError(
+          'file',
+          `${http.name}/${name}: the server hides its length (Content-Range): let it expose that header`,
+        );
       }
       const file = new RemoteFile(name, Number(total), tag);
       file.kept = await keep?.open(url, file.size, tag);
@@ -232,24 +266,27 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
       if (!known) file.begin(response, signal);
       return file;
     }
-    if (response.status !== 200) throw not_a_range(http.name, name, response);
+    if (response.status !== 200) throw notARange(http.name, name, response);
     // No ranges: once, whole. The length of a compressed answer is not the file's.
     const length = response.headers.get('Content-Encoding') ? null : response.headers.get('Content-Length');
     const file = new RemoteFile(name, length === null ? unknown : Number(length), tag);
     if (length !== null) file.kept = await keep?.open(url, file.size, tag);
-    if (!file.kept && file.size > most_in_memory && length !== null) {
+    if (!file.kept && file.size > mostInMemory && length !== null) {
       await response.body?.cancel();
-      throw not_a_range(http.name, name, response);
+      throw notARange(http.name, name, response);
     }
     await file.stream(response, signal);
     return file;
   }
 
-  function file_of(name: string, signal?: AbortSignal): Promise<RemoteFile | undefined> {
+  function fileOf(name: string, signal?: AbortSignal): Promise<RemoteFile | undefined> {
     let file = files.get(name);
     if (!file) {
       files.set(name, (file = open(name, signal)));
-      file.then((found) => found ?? files.delete(name), () => files.delete(name)); // it may be there at the next call
+      file.then(
+        (found) => found ?? files.delete(name),
+        () => files.delete(name),
+      ); // it may be there at the next call
     }
     return file;
   }
@@ -257,11 +294,11 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
   return {
     name: http.name,
     async size(name, signal) {
-      return (await file_of(name, signal))?.size;
+      return (await fileOf(name, signal))?.size;
     },
     async read(name, offset, into, signal) {
       if (!into.length) return;
-      const file = await file_of(name, signal);
+      const file = await fileOf(name, signal);
       if (!file) throw new MMARError('file', `${http.name} has no ${name}: check the address`);
       await file.read(offset, into, signal);
     },
@@ -275,4 +312,4 @@ export function block_source(base: string, { keep, onTraffic }: BlockOptions = {
 const unknown = Infinity;
 
 /** What tells one version of a file from another; empty where the server says nothing. */
-const tag_of = ({ headers }: Response): string => headers.get('ETag') ?? headers.get('Last-Modified') ?? '';
+const tagOf = ({ headers }: Response): string => headers.get('ETag') ?? headers.get('Last-Modified') ?? '';

@@ -1,15 +1,16 @@
 /** What is a browser's own: files by URL, pictures through its codecs, the adapter that it gives. */
-import { type AdapterDescription, Device, describe_adapter } from '../engine/device.ts';
-import { MAX_PICTURE_PIXELS, picture_format } from '../loaders/image.ts';
-import { block_source } from './block_source.ts';
-import { MMARError } from './error.ts';
-import type { Picture, Platform } from './platform.ts';
-import { decode_alpha_png } from './png.ts';
 
-export const browser_platform: Platform = {
-  source: (where) => block_source(absolute(where)),
-  decode_picture,
-  encode_png,
+import { MMARError } from '../base/error.ts';
+import type { Picture, Platform } from '../base/platform.ts';
+import { type AdapterDescription, Device, describeAdapter } from '../engine/device.ts';
+import { MAX_PICTURE_PIXELS, pictureFormat } from '../loaders/image.ts';
+import { blockSource } from './block_source.ts';
+import { decodeAlphaPNG } from './png.ts';
+
+export const browserPlatform: Platform = {
+  source: (where) => blockSource(absolute(where)),
+  decodePicture,
+  encodePNG,
 };
 
 /** An address as the page means it: one without a host is of the page's own. */
@@ -25,11 +26,11 @@ export interface DeviceOptions {
   /** `hardware` or `software`; whatever the browser gives unless given. */
   adapter?: string;
   /** Lowers the size at which tensors are split over buffers, for tests. */
-  max_binding?: number;
+  maxBinding?: number;
 }
 
 /** Opens a device on the adapter that the browser gives. An `adapter` error says why there is none, and what helps. */
-export async function open_device({ adapter: choice, max_binding }: DeviceOptions = {}): Promise<Device> {
+export async function openDevice({ adapter: choice, maxBinding }: DeviceOptions = {}): Promise<Device> {
   if (choice !== undefined && choice !== 'hardware' && choice !== 'software') {
     throw new MMARError('usage', `adapter is ${JSON.stringify(choice)}; in a browser give hardware or software`);
   }
@@ -37,40 +38,59 @@ export async function open_device({ adapter: choice, max_binding }: DeviceOption
     throw new MMARError('adapter', 'WebGPU is given to pages over https or from localhost alone: open this one so');
   }
   if (!navigator.gpu) {
-    throw new MMARError('adapter', 'this browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox, or switch WebGPU on in its settings');
+    throw new MMARError(
+      'adapter',
+      'this browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox, or switch WebGPU on in its settings',
+    );
   }
-  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance', forceFallbackAdapter: choice === 'software' });
+  const adapter = await navigator.gpu.requestAdapter({
+    powerPreference: 'high-performance',
+    forceFallbackAdapter: choice === 'software',
+  });
   if (!adapter) {
-    throw new MMARError('adapter', 'the browser finds no graphics adapter for WebGPU: update the graphics driver, or switch hardware acceleration on in its settings');
+    throw new MMARError(
+      'adapter',
+      'the browser finds no graphics adapter for WebGPU: update the graphics driver, or switch hardware acceleration on in its settings',
+    );
   }
-  const found: AdapterDescription = describe_adapter(adapter);
+  const found: AdapterDescription = describeAdapter(adapter);
   if (choice && found.kind !== choice) {
-    throw new MMARError('adapter', `the browser gives a ${found.kind} adapter only: switch hardware acceleration on in its settings`);
+    throw new MMARError(
+      'adapter',
+      `the browser gives a ${found.kind} adapter only: switch hardware acceleration on in its settings`,
+    );
   }
-  return Device.open(adapter, { max_binding });
+  return Device.open(adapter, { maxBinding });
 }
 
 /**
  * Decodes PNG, JPEG or WebP to 8-bit sRGB, turned as its EXIF orientation says. `name` is for messages. Throws `picture`
  * for anything else, for damage, and for more than `MAX_PICTURE_PIXELS`.
  */
-export async function decode_picture(bytes: Uint8Array, name: string): Promise<Picture> {
-  const format = picture_format(bytes);
+export async function decodePicture(bytes: Uint8Array, name: string): Promise<Picture> {
+  const format = pictureFormat(bytes);
   if (!format) throw new MMARError('picture', `${name} is no picture that mmar reads: give a PNG, JPEG or WebP file`);
   const damaged = (cause: unknown): never => {
     throw new MMARError('picture', `${name} is a damaged picture: save it anew`, { cause });
   };
   // As the file has it: neither colours nor transparency are to be touched.
   const options: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
-  const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: `image/${format}` }), options).catch(damaged), { width, height } = bitmap;
+  const bitmap = await createImageBitmap(
+      new Blob([bytes as Uint8Array<ArrayBuffer>], { type: `image/${format}` }),
+      options,
+    ).catch(damaged),
+    { width, height } = bitmap;
   try {
     if (width * height > MAX_PICTURE_PIXELS) {
-      throw new MMARError('picture', `${name} has ${width}×${height} pixels, over ${MAX_PICTURE_PIXELS}: make it smaller`);
+      throw new MMARError(
+        'picture',
+        `${name} has ${width}×${height} pixels, over ${MAX_PICTURE_PIXELS}: make it smaller`,
+      );
     }
-    const context = canvas_of(width, height);
+    const context = canvasOf(width, height);
     context.drawImage(bitmap, 0, 0);
     const { data } = context.getImageData(0, 0, width, height);
-    const exact = format === 'png' && !is_opaque(data) ? await decode_alpha_png(bytes).catch(damaged) : undefined;
+    const exact = format === 'png' && !isOpaque(data) ? await decodeAlphaPNG(bytes).catch(damaged) : undefined;
     return exact ?? { width, height, data };
   } finally {
     bitmap.close();
@@ -78,23 +98,25 @@ export async function decode_picture(bytes: Uint8Array, name: string): Promise<P
 }
 
 /** Encodes a PNG. */
-export async function encode_png({ width, height, data }: Picture): Promise<Uint8Array> {
+export async function encodePNG({ width, height, data }: Picture): Promise<Uint8Array> {
   try {
-    const context = canvas_of(width, height);
+    const context = canvasOf(width, height);
     context.putImageData(new ImageData(data as Uint8ClampedArray<ArrayBuffer>, width, height), 0, 0);
     return new Uint8Array(await (await context.canvas.convertToBlob({ type: 'image/png' })).arrayBuffer());
   } catch (cause) {
-    throw new MMARError('picture', `a picture of ${width}×${height} cannot be encoded: ${(cause as Error).message}`, { cause });
+    throw new MMARError('picture', `a picture of ${width}×${height} cannot be encoded: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 
-function canvas_of(width: number, height: number): OffscreenCanvasRenderingContext2D {
+function canvasOf(width: number, height: number): OffscreenCanvasRenderingContext2D {
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
   if (!context) throw new MMARError('picture', 'this browser gives no canvas to decode pictures on');
   return context;
 }
 
-function is_opaque(data: Uint8ClampedArray): boolean {
+function isOpaque(data: Uint8ClampedArray): boolean {
   for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
   return true;
 }

@@ -2,7 +2,7 @@
 import os from 'node:os';
 
 /** Bytes of memory that are free for this process, the limits of its container included where Node knows them. */
-export function available_memory(): number {
+export function availableMemory(): number {
   const { availableMemory } = process as { availableMemory?: () => number };
   return availableMemory ? availableMemory.call(process) : os.freemem();
 }

@@ -2,21 +2,21 @@
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MAX_PICTURE_PIXELS, picture_format } from '../loaders/image.ts';
-import { url_source } from '../loaders/url_source.ts';
-import { MMARError, check_cancelled } from './error.ts';
-import type { Picture, Platform, Source } from './platform.ts';
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Picture, Platform, Source } from '../base/platform.ts';
+import { MAX_PICTURE_PIXELS, pictureFormat } from '../loaders/image.ts';
+import { urlSource } from '../loaders/url_source.ts';
 
-export const node_platform: Platform = {
+export const nodePlatform: Platform = {
   source(where) {
-    if (/^https?:\/\//i.test(where)) return url_source(where);
-    return folder_source(/^file:/i.test(where) ? path_of(where) : where);
+    if (/^https?:\/\//i.test(where)) return urlSource(where);
+    return folderSource(/^file:/i.test(where) ? pathOf(where) : where);
   },
-  decode_picture,
-  encode_png,
+  decodePicture,
+  encodePNG,
 };
 
-function path_of(url: string): string {
+function pathOf(url: string): string {
   try {
     return fileURLToPath(url);
   } catch (cause) {
@@ -28,16 +28,19 @@ function path_of(url: string): string {
 const READ_AT_ONCE = 64 * 2 ** 20;
 
 /** Files of a folder by positioned reads; each is opened once and kept open until `close`. */
-export function folder_source(folder: string): Source {
+export function folderSource(folder: string): Source {
   const open = new Map<string, Promise<FileHandle | undefined>>();
 
-  function handle_of(file: string): Promise<FileHandle | undefined> {
+  function handleOf(file: string): Promise<FileHandle | undefined> {
     let handle = open.get(file);
     if (!handle) {
-      handle = open_file(folder, file);
+      handle = openFile(folder, file);
       open.set(file, handle);
       // What was not there may be there at the next call.
-      handle.then((found) => found ?? open.delete(file), () => open.delete(file));
+      handle.then(
+        (found) => found ?? open.delete(file),
+        () => open.delete(file),
+      );
     }
     return handle;
   }
@@ -45,24 +48,28 @@ export function folder_source(folder: string): Source {
   return {
     name: folder,
     async size(file, signal) {
-      check_cancelled(signal);
-      const handle = await handle_of(file);
-      const stats = await handle?.stat().catch((cause) => { throw cannot('read', path.join(folder, file), cause); });
+      checkCancelled(signal);
+      const handle = await handleOf(file);
+      const stats = await handle?.stat().catch((cause) => {
+        throw cannot('read', path.join(folder, file), cause);
+      });
       return stats?.size;
     },
     async read(file, offset, into, signal) {
       const full = path.join(folder, file);
-      const handle = await handle_of(file);
+      const handle = await handleOf(file);
       if (!handle) throw new MMARError('file', `${full} is not there: check the path`);
       for (let filled = 0; filled < into.length; ) {
-        check_cancelled(signal);
+        checkCancelled(signal);
         const wanted = Math.min(into.length - filled, READ_AT_ONCE);
-        const { bytesRead } = await handle.read(into, filled, wanted, offset + filled)
-          .catch((cause) => { throw cannot('read', full, cause); });
+        const { bytesRead } = await handle.read(into, filled, wanted, offset + filled).catch((cause) => {
+          throw cannot('read', full, cause);
+        });
         if (!bytesRead) {
-          throw new MMARError('file',
+          throw new MMARError(
+            'file',
             `${full} ends at byte ${offset + filled}, before ${offset + into.length}: ` +
-            `it is cut short, get it again`,
+              `it is cut short, get it again`,
           );
         }
         filled += bytesRead;
@@ -79,7 +86,7 @@ export function folder_source(folder: string): Source {
 }
 
 /** Opens a plain file; undefined where there is none in a folder that is there. */
-async function open_file(folder: string, file: string): Promise<FileHandle | undefined> {
+async function openFile(folder: string, file: string): Promise<FileHandle | undefined> {
   const full = path.join(folder, file);
   try {
     // Asked first, since opening a pipe would wait for its other end.
@@ -92,7 +99,12 @@ async function open_file(folder: string, file: string): Promise<FileHandle | und
     if (cause instanceof MMARError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw cannot('read', full, cause);
-    if (await fs.lstat(full).then(() => true, () => false)) {
+    if (
+      await fs.lstat(full).then(
+        () => true,
+        () => false,
+      )
+    ) {
       throw new MMARError('file', `${full} is a link to a file that is not there: download it again`, { cause });
     }
     const stats = await fs.stat(folder).catch(() => undefined);
@@ -108,36 +120,41 @@ async function open_file(folder: string, file: string): Promise<FileHandle | und
  * Decodes PNG, JPEG or WebP (its first frame) to 8-bit sRGB, turned as its EXIF orientation says. `name` is for
  * messages. Throws `picture` for anything else, for damage, and for more than `MAX_PICTURE_PIXELS`.
  */
-export async function decode_picture(bytes: Uint8Array, name: string): Promise<Picture> {
-  if (!picture_format(bytes)) {
+export async function decodePicture(bytes: Uint8Array, name: string): Promise<Picture> {
+  if (!pictureFormat(bytes)) {
     throw new MMARError('picture', `${name} is no picture that mmar reads: give a PNG, JPEG or WebP file`);
   }
   const { default: sharp } = await import('sharp');
   const damaged = (cause: unknown): never => {
-    throw new MMARError('picture', `${name} is a damaged picture (${one_line(cause)}): save it anew`, { cause });
+    throw new MMARError('picture', `${name} is a damaged picture (${oneLine(cause)}): save it anew`, { cause });
   };
   const { width, height } = await sharp(bytes, { limitInputPixels: false }).metadata().catch(damaged);
   if (width * height > MAX_PICTURE_PIXELS) {
     throw new MMARError(
-      'picture', `${name} has ${width}×${height} pixels, over ${MAX_PICTURE_PIXELS}: make it smaller`,
+      'picture',
+      `${name} has ${width}×${height} pixels, over ${MAX_PICTURE_PIXELS}: make it smaller`,
     );
   }
   const { data, info } = await sharp(bytes, { limitInputPixels: MAX_PICTURE_PIXELS, failOn: 'truncated' })
-    .autoOrient().toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true }).catch(damaged);
+    .autoOrient()
+    .toColourspace('srgb')
+    .ensureAlpha()
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+    .catch(damaged);
   const pixels = new Uint8ClampedArray(data.buffer, data.byteOffset, data.length);
   return { width: info.width, height: info.height, data: pixels };
 }
 
 /** Encodes a PNG, without the alpha channel where all is opaque; the same picture gives the same bytes. */
-export async function encode_png({ width, height, data }: Picture): Promise<Uint8Array> {
+export async function encodePNG({ width, height, data }: Picture): Promise<Uint8Array> {
   const { default: sharp } = await import('sharp');
   const image = sharp(data, { raw: { width, height, channels: 4 } });
   let opaque = true;
   for (let i = 3; i < data.length && opaque; i += 4) opaque = data[i] === 255;
   const png = (opaque ? image.removeAlpha() : image).png({ compressionLevel: 9 });
   const encoded = await png.toBuffer().catch((cause: unknown) => {
-    throw new MMARError('picture', `a picture of ${width}×${height} cannot be encoded: ${one_line(cause)}`, { cause });
+    throw new MMARError('picture', `a picture of ${width}×${height} cannot be encoded: ${oneLine(cause)}`, { cause });
   });
   return new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.length);
 }
@@ -150,8 +167,10 @@ let written = 0;
  *
  * Throws `file` where that cannot be done; an error from `bytes` passes through.
  */
-export async function write_file_whole(
-  file: string, bytes: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal?: AbortSignal,
+export async function writeFileWhole(
+  file: string,
+  bytes: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const parts = bytes instanceof Uint8Array ? [bytes] : bytes;
   const target = await fs.realpath(file).catch(() => file); // a link stays a link
@@ -159,12 +178,15 @@ export async function write_file_whole(
   if (stats?.isDirectory()) throw new MMARError('file', `cannot write ${file}: it is a folder: give a file's name`);
   const special = stats !== undefined && !stats.isFile(); // a pipe or device is written to, never replaced
   const place = special ? target : path.join(path.dirname(target), `.mmar-${process.pid}-${++written}.part`);
-  const attempt = <T>(step: Promise<T>) => step.catch((cause: unknown) => { throw cannot('write', file, cause); });
+  const attempt = <T>(step: Promise<T>) =>
+    step.catch((cause: unknown) => {
+      throw cannot('write', file, cause);
+    });
   const handle = await attempt(fs.open(place, special ? 'w' : 'wx'));
   try {
     try {
       for await (const part of parts) {
-        check_cancelled(signal);
+        checkCancelled(signal);
         await attempt(handle.writeFile(part));
       }
       if (!special) await attempt(handle.sync());
@@ -195,9 +217,12 @@ const REMEDIES: Record<string, string> = {
 };
 
 function cannot(verb: 'read' | 'write', file: string, cause: unknown): MMARError {
-  const remedy = REMEDIES[(cause as NodeJS.ErrnoException).code ?? ''] ?? one_line(cause);
+  const remedy = REMEDIES[(cause as NodeJS.ErrnoException).code ?? ''] ?? oneLine(cause);
   return new MMARError('file', `cannot ${verb} ${file}: ${remedy}`, { cause });
 }
 
-const one_line = (cause: unknown) =>
-  String((cause as Error)?.message ?? cause).trim().replace(/\s+/g, ' ').slice(0, 300);
+const oneLine = (cause: unknown) =>
+  String((cause as Error)?.message ?? cause)
+    .trim()
+    .replace(/\s+/g, ' ')
+    .slice(0, 300);

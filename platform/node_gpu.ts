@@ -4,10 +4,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { MMARError } from '../base/error.ts';
 import type { AdapterDescription } from '../engine/device.ts';
-import { describe_adapter } from '../engine/device.ts';
-import { MMARError } from './error.ts';
-import { rest_while_waiting } from './node_rest.ts';
+import { describeAdapter } from '../engine/device.ts';
+import { restWhileWaiting } from './node_rest.ts';
 
 export interface NodeAdapter {
   /** The name that `--adapter` takes, or a part of it. */
@@ -22,7 +22,7 @@ type Dawn = typeof import('webgpu');
 const alive: GPU[] = [];
 
 /** Lets go of Dawn, without which Node does not exit by itself. Devices must have been destroyed before. */
-export function close_gpu(): void {
+export function closeGPU(): void {
   alive.length = 0;
 }
 
@@ -30,21 +30,22 @@ export function close_gpu(): void {
  * Every adapter of this machine, hardware first, then the faster software. The drivers are chosen once a process:
  * `VK_DRIVER_FILES` where it is set, else the system's and SwiftShader from npm.
  */
-export async function node_adapters(): Promise<NodeAdapter[]> {
-  const dawn = await load_dawn();
+export async function nodeAdapters(): Promise<NodeAdapter[]> {
+  const dawn = await loadDawn();
   const found: NodeAdapter[] = [];
-  for (const name of await adapter_names(dawn)) {
+  for (const name of await adapterNames(dawn)) {
     const adapter = await quietly(() => {
       const gpu = dawn.create([`adapter=${name}`]);
       alive.push(gpu);
       return gpu.requestAdapter({ powerPreference: 'high-performance' });
     });
     if (!adapter) continue;
-    const description = describe_adapter(adapter);
-    if (description.kind === 'software') rest_while_waiting(adapter);
+    const description = describeAdapter(adapter);
+    if (description.kind === 'software') restWhileWaiting(adapter);
     found.push({ name, adapter, description });
   }
-  const rank = ({ name, description }: NodeAdapter): number => (description.kind === 'hardware' ? 0 : /swiftshader/i.test(name) ? 2 : 1);
+  const rank = ({ name, description }: NodeAdapter): number =>
+    description.kind === 'hardware' ? 0 : /swiftshader/i.test(name) ? 2 : 1;
   return found.sort((a, b) => rank(a) - rank(b));
 }
 
@@ -52,8 +53,8 @@ export async function node_adapters(): Promise<NodeAdapter[]> {
  * The adapter of that choice: `hardware`, `swiftshader`, `lavapipe`, or a part of an adapter's name; the first of all
  * where none is given. An `adapter` error names those that there are.
  */
-export async function node_adapter(choice?: string): Promise<NodeAdapter> {
-  const all = await node_adapters();
+export async function nodeAdapter(choice?: string): Promise<NodeAdapter> {
+  const all = await nodeAdapters();
   const wanted = choice?.toLowerCase();
   const found = all.find(({ name, description }) => {
     if (wanted === undefined) return true;
@@ -63,26 +64,33 @@ export async function node_adapter(choice?: string): Promise<NodeAdapter> {
   if (found) return found;
   const known = all.map(({ name }) => name).join('; ') || 'none';
   const remedy = all.length ? 'choose one of these' : 'install a Vulkan driver, or run npm ci for SwiftShader';
-  throw new MMARError('adapter', `no adapter${choice ? ` matches ${JSON.stringify(choice)}` : ''}: found ${known}; ${remedy}`);
+  throw new MMARError(
+    'adapter',
+    `no adapter${choice ? ` matches ${JSON.stringify(choice)}` : ''}: found ${known}; ${remedy}`,
+  );
 }
 
 let dawn: Promise<Dawn> | undefined;
 
-function load_dawn(): Promise<Dawn> {
+function loadDawn(): Promise<Dawn> {
   return (dawn ??= (async () => {
-    if (process.platform === 'linux' && !process.env.VK_DRIVER_FILES && !process.env.VK_ICD_FILENAMES) add_swiftshader();
+    if (process.platform === 'linux' && !process.env.VK_DRIVER_FILES && !process.env.VK_ICD_FILENAMES) addSwiftshader();
     try {
       const module = await import('webgpu');
       Object.assign(globalThis, module.globals);
       return module;
     } catch (cause) {
-      throw new MMARError('adapter', `Dawn does not load on ${process.platform} ${process.arch}: ${(cause as Error).message.split('\n')[0]}; run npm ci`, { cause });
+      throw new MMARError(
+        'adapter',
+        `Dawn does not load on ${process.platform} ${process.arch}: ${(cause as Error).message.split('\n')[0]}; run npm ci`,
+        { cause },
+      );
     }
   })());
 }
 
 /** Dawn tells its adapters' names in the error for one that does not exist. */
-async function adapter_names(dawn: Dawn): Promise<string[]> {
+async function adapterNames(dawn: Dawn): Promise<string[]> {
   try {
     await quietly(() => {
       const gpu = dawn.create(['adapter=?']);
@@ -90,7 +98,9 @@ async function adapter_names(dawn: Dawn): Promise<string[]> {
       return gpu.requestAdapter();
     });
   } catch (error) {
-    return [...String((error as Error).message).matchAll(/backend: '(?!null|opengl)[^']*', name: '([^']+)'/g)].map(([, name]) => name);
+    return [...String((error as Error).message).matchAll(/backend: '(?!null|opengl)[^']*', name: '([^']+)'/g)].map(
+      ([, name]) => name,
+    );
   }
   return [];
 }
@@ -99,16 +109,20 @@ async function adapter_names(dawn: Dawn): Promise<string[]> {
  * Unpacks SwiftShader (and, for machines without one, a Vulkan loader) from `@sparticuz/chromium` into the user's cache
  * and adds it to the drivers that the loader looks at. Does nothing where the package is not there.
  */
-function add_swiftshader(): void {
+function addSwiftshader(): void {
   try {
-    const packed = find_package_file('@sparticuz/chromium/bin/swiftshader.tar.br');
+    const packed = findPackageFile('@sparticuz/chromium/bin/swiftshader.tar.br');
     if (!packed) return;
     const { size } = fs.statSync(packed);
     const cache = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
-    const folder = [cache, os.tmpdir()].map((d) => path.join(d, `mmar/swiftshader-${size}`)).find((d) => unpack(packed, d));
+    const folder = [cache, os.tmpdir()]
+      .map((d) => path.join(d, `mmar/swiftshader-${size}`))
+      .find((d) => unpack(packed, d));
     if (!folder) return;
-    process.env.VK_ADD_DRIVER_FILES = [process.env.VK_ADD_DRIVER_FILES, path.join(folder, 'vk_swiftshader_icd.json')].filter(Boolean).join(':');
-    if (!has_loader()) {
+    process.env.VK_ADD_DRIVER_FILES = [process.env.VK_ADD_DRIVER_FILES, path.join(folder, 'vk_swiftshader_icd.json')]
+      .filter(Boolean)
+      .join(':');
+    if (!hasLoader()) {
       const module = { exports: {} };
       try {
         process.dlopen(module, path.join(folder, 'libvulkan.so.1'), os.constants.dlopen.RTLD_NOW | 0x1000);
@@ -122,7 +136,7 @@ function add_swiftshader(): void {
 }
 
 /** A file of an npm package, looked for from this module upwards as Node does. */
-function find_package_file(file: string): string | undefined {
+function findPackageFile(file: string): string | undefined {
   for (let folder = path.dirname(fileURLToPath(import.meta.url)); ; folder = path.dirname(folder)) {
     const found = path.join(folder, 'node_modules', file);
     if (fs.existsSync(found)) return found;
@@ -130,8 +144,10 @@ function find_package_file(file: string): string | undefined {
   }
 }
 
-const has_loader = (): boolean =>
-  ['/lib', '/usr/lib', '/usr/local/lib', '/lib64', '/usr/lib64'].flatMap((d) => [d, `${d}/x86_64-linux-gnu`, `${d}/aarch64-linux-gnu`]).some((d) => fs.existsSync(`${d}/libvulkan.so.1`));
+const hasLoader = (): boolean =>
+  ['/lib', '/usr/lib', '/usr/local/lib', '/lib64', '/usr/lib64']
+    .flatMap((d) => [d, `${d}/x86_64-linux-gnu`, `${d}/aarch64-linux-gnu`])
+    .some((d) => fs.existsSync(`${d}/libvulkan.so.1`));
 
 /** Unpacks a brotli-compressed tar into `folder`, whole or not at all; returns whether it is there now. */
 function unpack(packed: string, folder: string): boolean {
@@ -141,9 +157,13 @@ function unpack(packed: string, folder: string): boolean {
     fs.mkdirSync(partial, { recursive: true });
     const tar = zlib.brotliDecompressSync(fs.readFileSync(packed));
     for (let at = 0; at + 512 <= tar.length && tar[at]; ) {
-      const field = (from: number, length: number) => tar.toString('latin1', at + from, at + from + length).replace(/\0.*$/s, '');
+      const field = (from: number, length: number) =>
+        tar.toString('latin1', at + from, at + from + length).replace(/\0.*$/s, '');
       const size = parseInt(field(124, 12), 8);
-      if (field(156, 1) === '0' || field(156, 1) === '') fs.writeFileSync(path.join(partial, path.basename(field(0, 100))), tar.subarray(at + 512, at + 512 + size), { mode: 0o755 });
+      if (field(156, 1) === '0' || field(156, 1) === '')
+        fs.writeFileSync(path.join(partial, path.basename(field(0, 100))), tar.subarray(at + 512, at + 512 + size), {
+          mode: 0o755,
+        });
       at += 512 + 512 * Math.ceil(size / 512);
     }
     fs.renameSync(partial, folder);

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { check_shape, grid } from './common.ts';
-import add_silu_wgsl from './add_silu.wgsl';
+import addSiluWgsl from './add_silu.wgsl';
+import { checkShape, grid } from './common.ts';
 
 /**
  * SiLU(a[r] + b[first + s]) for every row r of a and every s under `steps`: AdaLN's condition at some steps in a row.
@@ -11,12 +11,23 @@ import add_silu_wgsl from './add_silu.wgsl';
  * @param stride 1: each row has a time of its own, the next row of b
  * @returns [steps × rows, width], step by step
  */
-export function add_silu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps: number, stride: 0 | 1 = 0): Tensor {
-  check_shape(a.cols === b.cols && a.type === b.type && first.type === 'u32', 'add_silu', 'a and b of one width and type', a, b);
+export function addSilu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps: number, stride: 0 | 1 = 0): Tensor {
+  checkShape(
+    a.cols === b.cols && a.type === b.type && first.type === 'u32',
+    'add_silu',
+    'a and b of one width and type',
+    a,
+    b,
+  );
   const y = p.tensor('add_silu', a.type, [steps * a.rows, a.cols]);
   p.dispatch({
-    name: 'add_silu', source: add_silu_wgsl, constants: { x: a.type }, read: [a, b, first], write: [y],
-    uniforms: [a.rows, a.pitch / 4, steps, b.rows, stride], workgroups: grid(p, steps * a.rows * (a.pitch / 4), 32),
+    name: 'add_silu',
+    source: addSiluWgsl,
+    constants: { x: a.type },
+    read: [a, b, first],
+    write: [y],
+    uniforms: [a.rows, a.pitch / 4, steps, b.rows, stride],
+    workgroups: grid(p, steps * a.rows * (a.pitch / 4), 32),
   });
   return y;
 }

@@ -1,37 +1,60 @@
 import type { Recorder } from '../engine/program.ts';
-import { type Tensor, f32_bits } from '../engine/tensor.ts';
-import attention_row_wgsl from './attention_row.wgsl';
-import attention_wgsl from './attention.wgsl';
-import { check_shape, quads } from './common.ts';
+import { f32Bits, type Tensor } from '../engine/tensor.ts';
+import attentionWgsl from './attention.wgsl';
+import attentionRowWgsl from './attention_row.wgsl';
+import { checkShape, quads } from './common.ts';
 import type { Heads } from './rope.ts';
 import type { LayerCache, Sequences } from './sequences.ts';
 
 /**
  * Grouped-query attention of new tokens over the cache, themselves included (spec section 3.6).
- * @param q [branches × count, heads × head_dim in whole quads], rotated; their keys and values are in the cache already
+ * @param q [branches × count, heads × headDim in whole quads], rotated; their keys and values are in the cache already
  * @param causal text: each token sees up to itself; else (an image's tokens) also each other
- * @returns [branches × count, heads × head_dim in whole quads]
+ * @returns [branches × count, heads × headDim in whole quads]
  */
 export function gqa(p: Recorder, q: Tensor, cache: LayerCache, seq: Sequences, heads: Heads, causal: boolean): Tensor {
-  const d = 4 * quads(heads.head_dim);
-  check_shape(q.pitch === heads.heads * d && cache.k.pitch === heads.kv_heads * d && cache.v.pitch === cache.k.pitch, 'gqa', `q [rows, ${heads.heads * d}], k and v [rows, ${heads.kv_heads * d}]`, q, cache.k, cache.v);
+  const d = 4 * quads(heads.headDim);
+  checkShape(
+    q.pitch === heads.heads * d && cache.k.pitch === heads.kvHeads * d && cache.v.pitch === cache.k.pitch,
+    'gqa',
+    `q [rows, ${heads.heads * d}], k and v [rows, ${heads.kvHeads * d}]`,
+    q,
+    cache.k,
+    cache.v,
+  );
   return dispatch(p, 'gqa', heads, seq.branches, q.rows / seq.branches, {
-    q, k: cache.k, v: cache.v, position: seq.position, branch: seq.first ?? 0, causal, cached: true, capacity: seq.capacity,
-    first: { q: 0, k: 0, v: 0 }, pitch: cache.k.pitch,
+    q,
+    k: cache.k,
+    v: cache.v,
+    position: seq.position,
+    branch: seq.first ?? 0,
+    causal,
+    cached: true,
+    capacity: seq.capacity,
+    first: { q: 0, k: 0, v: 0 },
+    pitch: cache.k.pitch,
   });
 }
 
 /**
  * Full attention within x itself (the EmbeddingViT's, the image tokenizer's).
- * @param qkv [rows, 3 × heads × head_dim in whole quads], q, k and v side by side
- * @returns [rows, heads × head_dim in whole quads]
+ * @param qkv [rows, 3 × heads × headDim in whole quads], q, k and v side by side
+ * @returns [rows, heads × headDim in whole quads]
  */
-export function self_attention(p: Recorder, qkv: Tensor, heads: number, head_dim: number): Tensor {
-  const width = heads * quads(head_dim);
-  check_shape(qkv.pitch === 12 * width, 'self_attention', `qkv [rows, ${12 * width}]`, qkv);
-  return dispatch(p, 'self_attention', { heads, kv_heads: heads, head_dim }, 1, qkv.rows, {
-    q: qkv, k: qkv, v: qkv, position: qkv, branch: 0, causal: false, cached: false, capacity: qkv.rows,
-    first: { q: 0, k: width, v: 2 * width }, pitch: qkv.pitch,
+export function selfAttention(p: Recorder, qkv: Tensor, heads: number, headDim: number): Tensor {
+  const width = heads * quads(headDim);
+  checkShape(qkv.pitch === 12 * width, 'self_attention', `qkv [rows, ${12 * width}]`, qkv);
+  return dispatch(p, 'self_attention', { heads, kvHeads: heads, headDim }, 1, qkv.rows, {
+    q: qkv,
+    k: qkv,
+    v: qkv,
+    position: qkv,
+    branch: 0,
+    causal: false,
+    cached: false,
+    capacity: qkv.rows,
+    first: { q: 0, k: width, v: 2 * width },
+    pitch: qkv.pitch,
   });
 }
 
@@ -48,20 +71,50 @@ interface Operands {
   pitch: number;
 }
 
-function dispatch(p: Recorder, name: string, { heads, kv_heads, head_dim }: Heads, branches: number, count: number, o: Operands): Tensor {
-  const d = quads(head_dim);
-  check_shape(heads % kv_heads === 0, name, `heads (${heads}) a multiple of kv heads (${kv_heads})`, o.q, o.k);
-  check_shape(Number.isInteger(count) && o.q.type === o.k.type && o.q.type === o.v.type, name, `q [${branches} × count, …], k and v of its type`, o.q, o.k, o.v);
+function dispatch(
+  p: Recorder,
+  name: string,
+  { heads, kvHeads, headDim }: Heads,
+  branches: number,
+  count: number,
+  o: Operands,
+): Tensor {
+  const d = quads(headDim);
+  checkShape(heads % kvHeads === 0, name, `heads (${heads}) a multiple of kv heads (${kvHeads})`, o.q, o.k);
+  checkShape(
+    Number.isInteger(count) && o.q.type === o.k.type && o.q.type === o.v.type,
+    name,
+    `q [${branches} × count, …], k and v of its type`,
+    o.q,
+    o.k,
+    o.v,
+  );
   const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]);
-  const by_row = count < 4 || d > 16, lanes = p.device.software ? 8 : 32;
+  const byRow = count < 4 || d > 16,
+    lanes = p.device.software ? 8 : 32;
   p.dispatch({
-    name, source: by_row ? attention_row_wgsl : attention_wgsl, constants: by_row ? { x: o.q.type, d } : { x: o.q.type, d, lanes },
-    read: [o.q, o.k, o.v, o.position], write: [y],
+    name,
+    source: byRow ? attentionRowWgsl : attentionWgsl,
+    constants: byRow ? { x: o.q.type, d } : { x: o.q.type, d, lanes },
+    read: [o.q, o.k, o.v, o.position],
+    write: [y],
     uniforms: [
-      count, o.branch, heads / kv_heads, Number(o.causal), o.q.pitch / 4, o.first.q, o.pitch / 4, o.first.k, o.first.v, o.capacity,
-      y.pitch / 4, Number(o.cached), d, f32_bits(1 / Math.sqrt(head_dim)),
+      count,
+      o.branch,
+      heads / kvHeads,
+      Number(o.causal),
+      o.q.pitch / 4,
+      o.first.q,
+      o.pitch / 4,
+      o.first.k,
+      o.first.v,
+      o.capacity,
+      y.pitch / 4,
+      Number(o.cached),
+      d,
+      f32Bits(1 / Math.sqrt(headDim)),
     ],
-    workgroups: [by_row ? count : Math.ceil(count / lanes), heads, branches],
+    workgroups: [byRow ? count : Math.ceil(count / lanes), heads, branches],
   });
   return y;
 }

@@ -1,9 +1,9 @@
+import { MMARError } from '../base/error.ts';
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { MMARError } from '../platform/error.ts';
 
 /** Throws unless `holds`, with both operands' shapes in the message. */
-export function check_shape(holds: boolean, operation: string, wants: string, ...operands: Tensor[]): asserts holds {
+export function checkShape(holds: boolean, operation: string, wants: string, ...operands: Tensor[]): asserts holds {
   if (!holds) throw new MMARError('shape', `${operation}: ${operands.join(', ')}; want ${wants}`);
 }
 
@@ -15,7 +15,8 @@ export const quads = (n: number): number => Math.ceil(n / 4);
  * `(workgroup_id.y * num_workgroups.x + workgroup_id.x) * size + local_invocation_index`.
  */
 export function grid(p: Recorder, count: number, size: number): [number, number] {
-  const groups = Math.ceil(count / size), most = p.device.limits.maxComputeWorkgroupsPerDimension;
+  const groups = Math.ceil(count / size),
+    most = p.device.limits.maxComputeWorkgroupsPerDimension;
   if (groups <= most) return [groups, groups ? 1 : 0];
   const x = Math.ceil(Math.sqrt(groups));
   return [x, Math.ceil(groups / x)];
@@ -25,4 +26,4 @@ export function grid(p: Recorder, count: number, size: number): [number, number]
  * Invocations that add up a row: as many as a CPU's vector, where barriers are dear, or a few of a GPU's. All software
  * adapters use the same number, since the order of a sum decides its last bits.
  */
-export const reduce_lanes = (p: Recorder): number => (p.device.software ? 8 : 64);
+export const reduceLanes = (p: Recorder): number => (p.device.software ? 8 : 64);

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
-import { check_shape, quads } from './common.ts';
-import conv2d_wgsl from './conv2d.wgsl';
+import { checkShape, quads } from './common.ts';
+import conv2dWgsl from './conv2d.wgsl';
 
 /** A picture of activations: `x` is [height × width, channels]. */
 export interface Map2D {
@@ -22,21 +22,63 @@ export interface Conv {
  * @param options.upsample reads the input at twice its size, by nearest neighbour
  * @param options.residual added to the result
  */
-export function conv2d(p: Recorder, { x, height, width }: Map2D, { weight, bias }: Conv, options: { stride?: 1 | 2; upsample?: 1 | 2; residual?: Tensor; type?: ElementType } = {}): Map2D {
-  const { stride = 1, upsample = 1, residual } = options, in_quads = x.pitch / 4;
-  check_shape(x.rows === height * width && weight.cols === 36 * in_quads, 'conv2d', `x [${height} × ${width}, in], w [out, 9 × in]`, x, weight);
-  check_shape(bias.cols === weight.rows && bias.type === weight.type, 'conv2d', `a bias ${weight.type}[${weight.rows}]`, weight, bias);
+export function conv2d(
+  p: Recorder,
+  { x, height, width }: Map2D,
+  { weight, bias }: Conv,
+  options: { stride?: 1 | 2; upsample?: 1 | 2; residual?: Tensor; type?: ElementType } = {},
+): Map2D {
+  const { stride = 1, upsample = 1, residual } = options,
+    inQuads = x.pitch / 4;
+  checkShape(
+    x.rows === height * width && weight.cols === 36 * inQuads,
+    'conv2d',
+    `x [${height} × ${width}, in], w [out, 9 × in]`,
+    x,
+    weight,
+  );
+  checkShape(
+    bias.cols === weight.rows && bias.type === weight.type,
+    'conv2d',
+    `a bias ${weight.type}[${weight.rows}]`,
+    weight,
+    bias,
+  );
   // Stride 2: padded by one to the right and below, so that floor((n + 1 - 3) / 2) + 1 = floor(n / 2) remain.
-  const out_height = stride === 2 ? Math.floor(height / 2) : height * upsample, out_width = stride === 2 ? Math.floor(width / 2) : width * upsample;
-  const y = p.tensor(weight.name, residual?.type ?? options.type ?? x.type, [out_height * out_width, weight.rows]);
-  check_shape(!residual || (residual.rows === y.rows && residual.cols === y.cols), 'conv2d', `a residual [${y.rows}, ${y.cols}]`, residual ?? y);
-  const tile_m = Math.min(8, out_width), tiles = Math.ceil(out_width / tile_m), read = [x, weight, bias], lanes = p.device.software ? 8 : 32;
+  const outHeight = stride === 2 ? Math.floor(height / 2) : height * upsample,
+    outWidth = stride === 2 ? Math.floor(width / 2) : width * upsample;
+  const y = p.tensor(weight.name, residual?.type ?? options.type ?? x.type, [outHeight * outWidth, weight.rows]);
+  checkShape(
+    !residual || (residual.rows === y.rows && residual.cols === y.cols),
+    'conv2d',
+    `a residual [${y.rows}, ${y.cols}]`,
+    residual ?? y,
+  );
+  const tile_m = Math.min(8, outWidth),
+    tiles = Math.ceil(outWidth / tile_m),
+    read = [x, weight, bias],
+    lanes = p.device.software ? 8 : 32;
   if (residual) read.push(residual);
   p.dispatch({
-    name: weight.name, source: conv2d_wgsl, read, write: [y],
-    constants: { x: x.type, w: weight.type, y: y.type, lanes, tile_m, stride, upsample, pad: stride === 2 ? 0 : 1, residual: residual ? 3 : 0, out: read.length, uniforms: read.length + 1 },
-    uniforms: [height, width, out_height, out_width, in_quads, weight.rows, quads(weight.rows), tiles, 9],
-    workgroups: [Math.ceil(y.pitch / 4 / lanes), out_height * tiles],
+    name: weight.name,
+    source: conv2dWgsl,
+    read,
+    write: [y],
+    constants: {
+      x: x.type,
+      w: weight.type,
+      y: y.type,
+      lanes,
+      tile_m,
+      stride,
+      upsample,
+      pad: stride === 2 ? 0 : 1,
+      residual: residual ? 3 : 0,
+      out: read.length,
+      uniforms: read.length + 1,
+    },
+    uniforms: [height, width, outHeight, outWidth, inQuads, weight.rows, quads(weight.rows), tiles, 9],
+    workgroups: [Math.ceil(y.pitch / 4 / lanes), outHeight * tiles],
   });
-  return { x: y, height: out_height, width: out_width };
+  return { x: y, height: outHeight, width: outWidth };
 }

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
-import { check_shape, grid } from './common.ts';
-import gather_rows_wgsl from './gather_rows.wgsl';
+import { checkShape, grid } from './common.ts';
+import gatherRowsWgsl from './gather_rows.wgsl';
 import type { Sequences } from './sequences.ts';
 
 /**
@@ -9,9 +9,17 @@ import type { Sequences } from './sequences.ts';
  * @param table [vocab, hidden], in any number of pieces
  * @returns [branches × count, hidden] of element type `type`
  */
-export function embed_tokens(p: Recorder, table: Tensor, seq: Sequences, count: number, type: ElementType): Tensor {
+export function embedTokens(p: Recorder, table: Tensor, seq: Sequences, count: number, type: ElementType): Tensor {
   const { ids, position, first = 0, branches } = seq;
-  return gather(p, 'embed_tokens', table, ids, position, p.tensor('embed_tokens', type, [branches * count, table.cols]), [count, ids.pitch, 0, first]);
+  return gather(
+    p,
+    'embed_tokens',
+    table,
+    ids,
+    position,
+    p.tensor('embed_tokens', type, [branches * count, table.cols]),
+    [count, ids.pitch, 0, first],
+  );
 }
 
 /**
@@ -19,7 +27,7 @@ export function embed_tokens(p: Recorder, table: Tensor, seq: Sequences, count: 
  * @param x [n, cols]
  * @param into [branches × m, cols]
  */
-export function repeat_rows(p: Recorder, x: Tensor, index: Tensor, branches: number, into: Tensor): void {
+export function repeatRows(p: Recorder, x: Tensor, index: Tensor, branches: number, into: Tensor): void {
   gather(p, 'repeat_rows', x, index, index, into, [index.cols, 0, 0, 0]);
 }
 
@@ -29,17 +37,41 @@ export function repeat_rows(p: Recorder, x: Tensor, index: Tensor, branches: num
  * @param index u32[m], each under n
  * @returns [branches × m, cols]
  */
-export function gather_rows(p: Recorder, x: Tensor, index: Tensor, branches = 1): Tensor {
-  check_shape(index.type === 'u32' && index.rows === 1 && x.rows % branches === 0, 'gather_rows', `x [${branches} × n, cols], index u32[m]`, x, index);
-  return gather(p, 'gather_rows', x, index, index, p.tensor('gather_rows', x.type, [branches * index.cols, x.cols]), [index.cols, 0, x.rows / branches, 0]);
+export function gatherRows(p: Recorder, x: Tensor, index: Tensor, branches = 1): Tensor {
+  checkShape(
+    index.type === 'u32' && index.rows === 1 && x.rows % branches === 0,
+    'gather_rows',
+    `x [${branches} × n, cols], index u32[m]`,
+    x,
+    index,
+  );
+  return gather(p, 'gather_rows', x, index, index, p.tensor('gather_rows', x.type, [branches * index.cols, x.cols]), [
+    index.cols,
+    0,
+    x.rows / branches,
+    0,
+  ]);
 }
 
-function gather(p: Recorder, name: string, table: Tensor, index: Tensor, position: Tensor, y: Tensor, layout: number[]): Tensor {
-  const row_quads = y.pitch / 4;
-  for (const { part, first_row } of table.parts()) {
+function gather(
+  p: Recorder,
+  name: string,
+  table: Tensor,
+  index: Tensor,
+  position: Tensor,
+  y: Tensor,
+  layout: number[],
+): Tensor {
+  const rowQuads = y.pitch / 4;
+  for (const { part, firstRow } of table.parts()) {
     p.dispatch({
-      name, source: gather_rows_wgsl, constants: { x: table.type, y: y.type }, read: [part, index, position], write: [y],
-      uniforms: [y.rows, row_quads, table.pitch / 4, first_row, part.rows, ...layout], workgroups: grid(p, y.rows * row_quads, 32),
+      name,
+      source: gatherRowsWgsl,
+      constants: { x: table.type, y: y.type },
+      read: [part, index, position],
+      write: [y],
+      uniforms: [y.rows, rowQuads, table.pitch / 4, firstRow, part.rows, ...layout],
+      workgroups: grid(p, y.rows * rowQuads, 32),
     });
   }
   return y;

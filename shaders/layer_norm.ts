@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
-import { type Tensor, f32_bits } from '../engine/tensor.ts';
-import { check_shape, grid, reduce_lanes } from './common.ts';
-import layer_norm_wgsl from './layer_norm.wgsl';
+import { f32Bits, type Tensor } from '../engine/tensor.ts';
+import { checkShape, grid, reduceLanes } from './common.ts';
+import layerNormWgsl from './layer_norm.wgsl';
 
 /** Weight and bias of a norm, both [width]. */
 export interface Affine {
@@ -9,10 +9,10 @@ export interface Affine {
   bias: Tensor;
 }
 
-/** AdaLN's part of a wider tensor: shift and scale are its columns from there on, row r from `first_row` + r. */
+/** AdaLN's part of a wider tensor: shift and scale are its columns from there on, row r from `firstRow` + r. */
 export interface Modulation {
   tensor: Tensor;
-  first_row: number;
+  firstRow: number;
   shift: number;
   scale: number;
 }
@@ -22,20 +22,54 @@ export interface Modulation {
  * @param x [rows, width]
  * @returns [rows, width], of x's type
  */
-export function layer_norm(p: Recorder, x: Tensor, affine: Affine | undefined, eps: number, modulation?: Modulation): Tensor {
-  check_shape(!affine || affine.weight.cols === x.cols, 'layer_norm', 'a weight as wide as x', x, affine?.weight ?? x);
+export function layerNorm(
+  p: Recorder,
+  x: Tensor,
+  affine: Affine | undefined,
+  eps: number,
+  modulation?: Modulation,
+): Tensor {
+  checkShape(!affine || affine.weight.cols === x.cols, 'layer_norm', 'a weight as wide as x', x, affine?.weight ?? x);
   if (modulation) {
-    const { tensor: m, first_row, shift, scale } = modulation, rows = first_row + x.rows, cols = Math.max(shift, scale) + x.cols;
-    check_shape(m.type === x.type && m.rows >= rows && m.cols >= cols, 'layer_norm', `a modulation ${x.type}[${rows}, ${cols}] or larger`, x, m);
+    const { tensor: m, firstRow, shift, scale } = modulation,
+      rows = firstRow + x.rows,
+      cols = Math.max(shift, scale) + x.cols;
+    checkShape(
+      m.type === x.type && m.rows >= rows && m.cols >= cols,
+      'layer_norm',
+      `a modulation ${x.type}[${rows}, ${cols}] or larger`,
+      x,
+      m,
+    );
   }
-  const y = p.tensor('layer_norm', x.type, x.shape), read = [x];
+  const y = p.tensor('layer_norm', x.type, x.shape),
+    read = [x];
   const bind = (t: Tensor | undefined): number => (t ? read.push(t) - 1 : 0);
   const bindings = { weight: bind(affine?.weight), bias: bind(affine?.bias), modulation: bind(modulation?.tensor) };
-  const pitch = (modulation?.tensor.pitch ?? 0) / 4, first = (modulation?.first_row ?? 0) * pitch;
+  const pitch = (modulation?.tensor.pitch ?? 0) / 4,
+    first = (modulation?.firstRow ?? 0) * pitch;
   p.dispatch({
-    name: 'layer_norm', source: layer_norm_wgsl, read, write: [y],
-    constants: { lanes: reduce_lanes(p), x: x.type, w: affine?.weight.type ?? x.type, ...bindings, out: read.length, uniforms: read.length + 1 },
-    uniforms: [x.rows, x.pitch / 4, x.cols, f32_bits(eps), pitch, first + (modulation?.shift ?? 0) / 4, first + (modulation?.scale ?? 0) / 4],
+    name: 'layer_norm',
+    source: layerNormWgsl,
+    read,
+    write: [y],
+    constants: {
+      lanes: reduceLanes(p),
+      x: x.type,
+      w: affine?.weight.type ?? x.type,
+      ...bindings,
+      out: read.length,
+      uniforms: read.length + 1,
+    },
+    uniforms: [
+      x.rows,
+      x.pitch / 4,
+      x.cols,
+      f32Bits(eps),
+      pitch,
+      first + (modulation?.shift ?? 0) / 4,
+      first + (modulation?.scale ?? 0) / 4,
+    ],
     workgroups: grid(p, x.rows, 1),
   });
   return y;

@@ -1,19 +1,31 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { check_shape } from './common.ts';
-import mask_tokens_wgsl from './mask_tokens.wgsl';
+import { checkShape } from './common.ts';
+import maskTokensWgsl from './mask_tokens.wgsl';
 
 /**
  * The EmbeddingViT's input: the mask token in place of hidden positions, plus the learned position (spec section 3.2, 3.3).
  * @param x [L, W], the projected image tokens
  * @param mask u32 [L], 1 = hidden
  */
-export function mask_tokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Tensor, pos_embed: Tensor): Tensor {
-  check_shape(pos_embed.rows === x.rows && pos_embed.cols === x.cols && mask.cols === x.rows, 'mask_tokens', 'x and pos_embed [L, W], mask [L]', x, pos_embed, mask);
+export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Tensor, pos_embed: Tensor): Tensor {
+  checkShape(
+    pos_embed.rows === x.rows && pos_embed.cols === x.cols && mask.cols === x.rows,
+    'mask_tokens',
+    'x and pos_embed [L, W], mask [L]',
+    x,
+    pos_embed,
+    mask,
+  );
   const y = p.tensor('mask_tokens', x.type, x.shape);
   p.dispatch({
-    name: 'mask_tokens', source: mask_tokens_wgsl, constants: { x: x.type, w: pos_embed.type }, read: [x, mask, mask_token, pos_embed], write: [y],
-    uniforms: [x.rows, x.pitch / 4], workgroups: [Math.ceil((x.rows * x.pitch) / 4 / 32)],
+    name: 'mask_tokens',
+    source: maskTokensWgsl,
+    constants: { x: x.type, w: pos_embed.type },
+    read: [x, mask, mask_token, pos_embed],
+    write: [y],
+    uniforms: [x.rows, x.pitch / 4],
+    workgroups: [Math.ceil((x.rows * x.pitch) / 4 / 32)],
   });
   return y;
 }

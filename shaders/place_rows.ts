@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { check_shape } from './common.ts';
-import place_rows_wgsl from './place_rows.wgsl';
+import { checkShape } from './common.ts';
+import placeRowsWgsl from './place_rows.wgsl';
 
 /**
  * Writes the first rows of x to the rows `index` of y, and marks these as known.
@@ -10,10 +10,22 @@ import place_rows_wgsl from './place_rows.wgsl';
  * @param y f32 [L, d], written in place
  * @param mask u32 [L], cleared at `index`
  */
-export function place_rows(p: Recorder, x: Tensor, index: Tensor, y: Tensor, mask: Tensor): void {
-  check_shape(x.type === 'f32' && y.type === 'f32' && x.cols === y.cols && index.cols <= x.rows, 'place_rows', 'x [m, d], index [m], y [L, d]', x, index, y);
+export function placeRows(p: Recorder, x: Tensor, index: Tensor, y: Tensor, mask: Tensor): void {
+  checkShape(
+    x.type === 'f32' && y.type === 'f32' && x.cols === y.cols && index.cols <= x.rows,
+    'place_rows',
+    'x [m, d], index [m], y [L, d]',
+    x,
+    index,
+    y,
+  );
   p.dispatch({
-    name: 'place_rows', source: place_rows_wgsl, constants: {}, read: [x, index], write: [y, mask],
-    uniforms: [index.cols, x.pitch / 4], workgroups: [Math.ceil((index.cols * x.pitch) / 4 / 32)],
+    name: 'place_rows',
+    source: placeRowsWgsl,
+    constants: {},
+    read: [x, index],
+    write: [y, mask],
+    uniforms: [index.cols, x.pitch / 4],
+    workgroups: [Math.ceil((index.cols * x.pitch) / 4 / 32)],
   });
 }

@@ -1,16 +1,19 @@
 // The host's side of lib/random.wgsl: the same numbers from the same counter and key.
 
-function mul_hi(a: number, b: number): number {
+function mulHi(a: number, b: number): number {
   return Number((BigInt(a >>> 0) * BigInt(b >>> 0)) >> 32n);
 }
 
 /** Philox4x32-10 (Salmon et al. 2011): four 32-bit words from a counter of four and a key of two. */
 export function philox(counter: readonly number[], seed: readonly number[]): number[] {
-  let [x, y, z, w] = counter, [k0, k1] = seed;
+  let [x, y, z, w] = counter,
+    [k0, k1] = seed;
   for (let round = 0; round < 10; round++) {
     [x, y, z, w] = [
-      (mul_hi(0xcd9e8d57, z) ^ y ^ k0) >>> 0, Math.imul(0xcd9e8d57, z) >>> 0,
-      (mul_hi(0xd2511f53, x) ^ w ^ k1) >>> 0, Math.imul(0xd2511f53, x) >>> 0,
+      (mulHi(0xcd9e8d57, z) ^ y ^ k0) >>> 0,
+      Math.imul(0xcd9e8d57, z) >>> 0,
+      (mulHi(0xd2511f53, x) ^ w ^ k1) >>> 0,
+      Math.imul(0xd2511f53, x) >>> 0,
     ];
     k0 = (k0 + 0x9e3779b9) >>> 0;
     k1 = (k1 + 0xbb67ae85) >>> 0;
@@ -19,18 +22,21 @@ export function philox(counter: readonly number[], seed: readonly number[]): num
 }
 
 /** A seed (a whole number from 0 to 2^53 - 1) as the key's two words. */
-export const seed_words = (seed: number): [number, number] => [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
+export const seedWords = (seed: number): [number, number] => [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
 
 /** A random permutation of 0 … n-1 (Fisher-Yates), from the seed's own stream. */
 export function permutation(n: number, seed: number): Uint32Array<ArrayBuffer> {
   const order = Uint32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
-    const [word] = philox([i, order_stream, 0, 0], seed_words(seed));
-    const j = mul_hi(word, i + 1);
+    const [word] = philox([i, orderStream, 0, 0], seedWords(seed));
+    const j = mulHi(word, i + 1);
     [order[i], order[j]] = [order[j], order[i]];
   }
   return order;
 }
 
 /** Streams of one seed, so that no two uses share numbers. */
-export const noise_stream = 0, step_noise_stream = 1, order_stream = 2, text_stream = 3;
+export const noiseStream = 0,
+  stepNoiseStream = 1,
+  orderStream = 2,
+  textStream = 3;

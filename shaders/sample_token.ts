@@ -1,8 +1,8 @@
 import type { Recorder } from '../engine/program.ts';
-import { type Tensor, f32_bits } from '../engine/tensor.ts';
-import { check_shape } from './common.ts';
-import { text_stream } from './random.ts';
-import sample_token_wgsl from './sample_token.wgsl';
+import { f32Bits, type Tensor } from '../engine/tensor.ts';
+import { checkShape } from './common.ts';
+import { textStream } from './random.ts';
+import sampleTokenWgsl from './sample_token.wgsl';
 import type { Sequences } from './sequences.ts';
 
 export interface TokenSampling {
@@ -17,10 +17,27 @@ export interface TokenSampling {
  * @param logits f32 [1, vocab_size or more]
  * @param seed u32 [2], read on the device
  */
-export function sample_token(p: Recorder, logits: Tensor, seed: Tensor, seq: Sequences, vocab_size: number, { temperature, top_p }: TokenSampling): void {
-  check_shape(logits.type === 'f32' && logits.rows === 1 && logits.cols >= vocab_size && vocab_size > 0, 'sample_token', `logits f32 [1, ${vocab_size} or more]`, logits);
+export function sampleToken(
+  p: Recorder,
+  logits: Tensor,
+  seed: Tensor,
+  seq: Sequences,
+  vocab_size: number,
+  { temperature, top_p }: TokenSampling,
+): void {
+  checkShape(
+    logits.type === 'f32' && logits.rows === 1 && logits.cols >= vocab_size && vocab_size > 0,
+    'sample_token',
+    `logits f32 [1, ${vocab_size} or more]`,
+    logits,
+  );
   p.dispatch({
-    name: 'sample_token', source: sample_token_wgsl, constants: { lanes: 128 }, read: [logits, seq.position, seed], write: [seq.ids],
-    uniforms: [vocab_size, seq.first ?? 0, seq.ids.pitch, text_stream, f32_bits(temperature), f32_bits(top_p)], workgroups: [1],
+    name: 'sample_token',
+    source: sampleTokenWgsl,
+    constants: { lanes: 128 },
+    read: [logits, seq.position, seed],
+    write: [seq.ids],
+    uniforms: [vocab_size, seq.first ?? 0, seq.ids.pitch, textStream, f32Bits(temperature), f32Bits(top_p)],
+    workgroups: [1],
   });
 }

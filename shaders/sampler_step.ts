@@ -1,18 +1,18 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { check_shape } from './common.ts';
-import sampler_step_wgsl from './sampler_step.wgsl';
+import { checkShape } from './common.ts';
+import samplerStepWgsl from './sampler_step.wgsl';
 
 /** The tables of a sampler on the device; `model/sampler.ts` computes the coefficients. */
 export interface SamplerTables {
-  /** f32 [steps, 4]: a, b, c and the row of `step_noise` of each step, in the order in which they run */
+  /** f32 [steps, 4]: a, b, c and the row of `stepNoise` of each step, in the order in which they run */
   coefficients: Tensor;
   /** u32 [1]: the step to run next */
   step: Tensor;
   /** f32 [1]: ω */
   guidance: Tensor;
   /** f32 [steps × positions, d]; any tensor where no step has noise */
-  step_noise: Tensor;
+  stepNoise: Tensor;
   /** u32 [rows]: the position of each row, for its noise */
   chosen: Tensor;
 }
@@ -23,11 +23,30 @@ export interface SamplerTables {
  * @param u f32 [branches × rows, d], the model's output, the conditional branch first
  * @param offset steps past `tables.step`
  */
-export function sampler_step(p: Recorder, x: Tensor, u: Tensor, tables: SamplerTables, branches: number, offset: number): void {
-  check_shape(x.type === 'f32' && u.type === 'f32' && x.rows === u.rows && x.cols === u.cols, 'sampler_step', 'x and u f32 of one shape', x, u);
-  const rows = x.rows / branches, { coefficients, step, guidance, step_noise, chosen } = tables;
+export function samplerStep(
+  p: Recorder,
+  x: Tensor,
+  u: Tensor,
+  tables: SamplerTables,
+  branches: number,
+  offset: number,
+): void {
+  checkShape(
+    x.type === 'f32' && u.type === 'f32' && x.rows === u.rows && x.cols === u.cols,
+    'sampler_step',
+    'x and u f32 of one shape',
+    x,
+    u,
+  );
+  const rows = x.rows / branches,
+    { coefficients, step, guidance, stepNoise, chosen } = tables;
   p.dispatch({
-    name: 'sampler_step', source: sampler_step_wgsl, constants: {}, read: [u, coefficients, step, guidance, step_noise, chosen], write: [x],
-    uniforms: [rows, x.pitch / 4, branches, offset, step_noise.rows / coefficients.rows], workgroups: [Math.ceil((rows * x.pitch) / 4 / 32)],
+    name: 'sampler_step',
+    source: samplerStepWgsl,
+    constants: {},
+    read: [u, coefficients, step, guidance, stepNoise, chosen],
+    write: [x],
+    uniforms: [rows, x.pitch / 4, branches, offset, stepNoise.rows / coefficients.rows],
+    workgroups: [Math.ceil((rows * x.pitch) / 4 / 32)],
   });
 }

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
-import { type Tensor, round_up } from '../engine/tensor.ts';
-import { check_shape, grid } from './common.ts';
-import swiglu_wgsl from './swiglu.wgsl';
+import { roundUp, type Tensor } from '../engine/tensor.ts';
+import { checkShape, grid } from './common.ts';
+import swigluWgsl from './swiglu.wgsl';
 
 /**
  * silu(gate) ⊙ up (Qwen2's MLP).
@@ -9,12 +9,17 @@ import swiglu_wgsl from './swiglu.wgsl';
  * @returns [rows, width]
  */
 export function swiglu(p: Recorder, x: Tensor, width: number): Tensor {
-  const up = round_up(width, 4);
-  check_shape(x.pitch === 2 * up, 'swiglu', `x [rows, ${2 * up}]`, x);
+  const up = roundUp(width, 4);
+  checkShape(x.pitch === 2 * up, 'swiglu', `x [rows, ${2 * up}]`, x);
   const y = p.tensor('swiglu', x.type, [x.rows, width]);
   p.dispatch({
-    name: 'swiglu', source: swiglu_wgsl, constants: { x: x.type }, read: [x], write: [y],
-    uniforms: [x.rows, y.pitch / 4, x.pitch / 4, up / 4], workgroups: grid(p, x.rows * (y.pitch / 4), 64),
+    name: 'swiglu',
+    source: swigluWgsl,
+    constants: { x: x.type },
+    read: [x],
+    write: [y],
+    uniforms: [x.rows, y.pitch / 4, x.pitch / 4, up / 4],
+    workgroups: grid(p, x.rows * (y.pitch / 4), 64),
   });
   return y;
 }

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
-import { check_shape } from './common.ts';
-import time_embedding_wgsl from './time_embedding.wgsl';
+import { checkShape } from './common.ts';
+import timeEmbeddingWgsl from './time_embedding.wgsl';
 
 /**
  * Sinusoidal embedding of diffusion times: [cos(t f), sin(t f)] (spec section 4).
@@ -9,13 +9,24 @@ import time_embedding_wgsl from './time_embedding.wgsl';
  * @param frequency f32 [half], half even
  * @returns [n, 2 half] of element type `type`
  */
-export function time_embedding(p: Recorder, t: Tensor, frequency: Tensor, type: ElementType): Tensor {
+export function timeEmbedding(p: Recorder, t: Tensor, frequency: Tensor, type: ElementType): Tensor {
   const half = frequency.cols;
-  check_shape(t.type === 'u32' && t.rows === 1 && half % 2 === 0, 'time_embedding', 't u32[n], an even number of frequencies', t, frequency);
+  checkShape(
+    t.type === 'u32' && t.rows === 1 && half % 2 === 0,
+    'time_embedding',
+    't u32[n], an even number of frequencies',
+    t,
+    frequency,
+  );
   const y = p.tensor('time_embedding', type, [t.cols, 2 * half]);
   p.dispatch({
-    name: 'time_embedding', source: time_embedding_wgsl, constants: { y: type }, read: [t, frequency], write: [y],
-    uniforms: [t.cols, half], workgroups: [Math.ceil((t.cols * half) / 2 / 32)],
+    name: 'time_embedding',
+    source: timeEmbeddingWgsl,
+    constants: { y: type },
+    read: [t, frequency],
+    write: [y],
+    uniforms: [t.cols, half],
+    workgroups: [Math.ceil((t.cols * half) / 2 / 32)],
   });
   return y;
 }

@@ -1,14 +1,19 @@
 // Prints, as JSON, the adapters that tests run on: all software ones that the project supports, and hardware if any.
-import { close_gpu, node_adapters } from '../platform/node_gpu.ts';
+import { closeGPU, nodeAdapters } from '../platform/node_gpu.ts';
 
-const found = await node_adapters();
+const found = await nodeAdapters();
 const wanted = { swiftshader: /swiftshader/i, lavapipe: /llvmpipe/i };
 const rows = Object.entries(wanted).map(([name, pattern]) => {
   const adapter = found.find((a) => pattern.test(a.name));
-  return adapter ? { name, description: adapter.name } : { name, missing: name === 'lavapipe' ? "Debian's mesa-vulkan-drivers 25 or later brings it" : 'npm ci brings it' };
+  return adapter
+    ? { name, description: adapter.name }
+    : {
+        name,
+        missing: name === 'lavapipe' ? "Debian's mesa-vulkan-drivers 25 or later brings it" : 'npm ci brings it',
+      };
 });
 const hardware = found.find((a) => a.description.kind === 'hardware');
 if (hardware) rows.push({ name: 'hardware', description: hardware.name });
 console.log(JSON.stringify(rows));
-close_gpu();
+closeGPU();
 process.exit(0);

@@ -1,22 +1,25 @@
 // A device for tests, on the adapter that `MMAR_ADAPTER` names, and tensors from and to plain numbers.
+
+import { MMARError } from '../base/error.ts';
 import { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
-import { type ElementType, Tensor, pack_rows, round_up } from '../engine/tensor.ts';
-import { MMARError } from '../platform/error.ts';
-import { node_adapter } from '../platform/node_gpu.ts';
+import { type ElementType, packRows, roundUp, Tensor } from '../engine/tensor.ts';
+import { nodeAdapter } from '../platform/node_gpu.ts';
 
-export const device = await Device.open((await node_adapter(process.env.MMAR_ADAPTER)).adapter);
+export const device = await Device.open((await nodeAdapter(process.env.MMAR_ADAPTER)).adapter);
 
 /** A device that uses the kernels made for real GPUs. */
-export const hardware_device = async (): Promise<Device> => Device.open((await node_adapter(process.env.MMAR_ADAPTER)).adapter, { kind: 'hardware' });
+export const hardwareDevice = async (): Promise<Device> =>
+  Device.open((await nodeAdapter(process.env.MMAR_ADAPTER)).adapter, { kind: 'hardware' });
 
-/** A device that splits tensors over buffers of at most `max_binding` bytes. */
-export const small_device = async (max_binding: number): Promise<Device> => Device.open((await node_adapter(process.env.MMAR_ADAPTER)).adapter, { max_binding });
+/** A device that splits tensors over buffers of at most `maxBinding` bytes. */
+export const smallDevice = async (maxBinding: number): Promise<Device> =>
+  Device.open((await nodeAdapter(process.env.MMAR_ADAPTER)).adapter, { maxBinding });
 
 /** A lasting tensor with these values (rounded to bf16 where it is one). */
 export function tensor(type: ElementType, shape: number[], values: ArrayLike<number>, on = device): Tensor {
   const t = on.tensor('test', type, shape);
-  if (values.length) on.write(t, pack_rows(type, t.cols, values));
+  if (values.length) on.write(t, packRows(type, t.cols, values));
   return t;
 }
 
@@ -24,7 +27,8 @@ export function tensor(type: ElementType, shape: number[], values: ArrayLike<num
 export async function run(record: (p: Recorder) => Tensor | void, on = device): Promise<Float32Array> {
   let result: Tensor | undefined;
   const program = await on.record('test', (p) => {
-    const made = record(p), scratch = made?.pieces.filter((piece) => p.made.has(piece)) ?? [];
+    const made = record(p),
+      scratch = made?.pieces.filter((piece) => p.made.has(piece)) ?? [];
     if (made) result = p.keep(made);
     for (const { buffer } of scratch) on.gpu.queue.writeBuffer(buffer!, 0, new Uint8Array(buffer!.size).fill(255));
   });
@@ -43,9 +47,12 @@ export function raw(t: Tensor): Tensor {
 
 /** Values of [rows, pitch] without their padding, which must be zeros. */
 export function unpad(values: ArrayLike<number>, cols: number): Float64Array {
-  const pitch = round_up(cols, 4), rows = values.length / pitch, out = new Float64Array(rows * cols);
+  const pitch = roundUp(cols, 4),
+    rows = values.length / pitch,
+    out = new Float64Array(rows * cols);
   for (let i = 0; i < values.length; i++) {
-    const r = Math.floor(i / pitch), c = i % pitch;
+    const r = Math.floor(i / pitch),
+      c = i % pitch;
     if (c < cols) out[r * cols + c] = values[i];
     else if (values[i] !== 0) throw new Error(`padding column ${c} of row ${r} is ${values[i]}`);
   }
@@ -70,8 +77,9 @@ export function numbers(n: number, type: ElementType = 'f32', seed = 1): Float32
 }
 
 /** Root of the mean squared difference over that of the reference. */
-export function relative_rms(got: ArrayLike<number>, want: ArrayLike<number>): number {
-  let difference = 0, size = 0;
+export function relativeRms(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  let difference = 0,
+    size = 0;
   for (let i = 0; i < want.length; i++) {
     difference += (got[i] - want[i]) ** 2;
     size += want[i] ** 2;
@@ -81,7 +89,8 @@ export function relative_rms(got: ArrayLike<number>, want: ArrayLike<number>): n
 
 /** The largest difference of two elements, relative to the element or, where that is less, to the root mean square of all. */
 export function worst(got: ArrayLike<number>, want: ArrayLike<number>): number {
-  let size = 0, most = 0;
+  let size = 0,
+    most = 0;
   for (let i = 0; i < want.length; i++) size += want[i] ** 2 / want.length;
   for (let i = 0; i < want.length; i++) {
     if (got[i] === want[i]) continue;
@@ -98,7 +107,11 @@ export function close(got: ArrayLike<number>, want: ArrayLike<number>, bound: nu
 }
 
 /** Fails unless recording this gives a `shape` error with that message. */
-export async function shape_error(record: (p: Recorder) => Tensor | void, message: RegExp): Promise<void> {
-  const error = await run(record).then(() => undefined, (e: unknown) => e);
-  if (!(error instanceof MMARError && error.code === 'shape' && message.test(error.message))) throw new Error(`want a shape error like ${message}, got ${error}`);
+export async function shapeError(record: (p: Recorder) => Tensor | void, message: RegExp): Promise<void> {
+  const error = await run(record).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  if (!(error instanceof MMARError && error.code === 'shape' && message.test(error.message)))
+    throw new Error(`want a shape error like ${message}, got ${error}`);
 }

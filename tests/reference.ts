@@ -1,5 +1,5 @@
 // The kernels' operations as plain f64 loops over plain arrays: slow, obvious, and the definition of correct.
-import { round_up } from '../engine/tensor.ts';
+import { roundUp } from '../engine/tensor.ts';
 
 type Values = ArrayLike<number>;
 
@@ -11,7 +11,8 @@ export function erfc(x: number): number {
     for (let k = 120; k > 0; k--) fraction = k / 2 / (x + fraction);
     return Math.exp(-x * x) / (Math.sqrt(Math.PI) * (x + fraction));
   }
-  let term = x, sum = x;
+  let term = x,
+    sum = x;
   for (let n = 1; n < 100; n++) {
     term *= (-x * x) / n;
     sum += term / (2 * n + 1);
@@ -39,7 +40,9 @@ export function matmul(x: Values, w: Values, rows: number, k: number, n: number,
 
 /** (x - mean) / sqrt(var + eps) over the elements of x that `group` calls one group. */
 export function normalize(x: Values, group: (i: number) => number, eps: number): Float64Array {
-  const n: number[] = [], sum: number[] = [], squares: number[] = [];
+  const n: number[] = [],
+    sum: number[] = [],
+    squares: number[] = [];
   for (let i = 0; i < x.length; i++) {
     const g = group(i);
     n[g] = (n[g] ?? 0) + 1;
@@ -49,13 +52,16 @@ export function normalize(x: Values, group: (i: number) => number, eps: number):
     const g = group(i);
     squares[g] = (squares[g] ?? 0) + (x[i] - sum[g] / n[g]) ** 2;
   }
-  return Float64Array.from(x, (v, i) => (v - sum[group(i)] / n[group(i)]) / Math.sqrt(squares[group(i)] / n[group(i)] + eps));
+  return Float64Array.from(
+    x,
+    (v, i) => (v - sum[group(i)] / n[group(i)]) / Math.sqrt(squares[group(i)] / n[group(i)] + eps),
+  );
 }
 
 export interface AttentionShape {
   heads: number;
-  kv_heads: number;
-  head_dim: number;
+  kvHeads: number;
+  headDim: number;
   /** Queries; they are the last of the keys. */
   count: number;
   past: number;
@@ -63,40 +69,58 @@ export interface AttentionShape {
 }
 
 /**
- * softmax(q kᵀ / sqrt(head_dim) + mask) v. q [count, heads × head_dim], k and v [past + count, kv_heads × head_dim], each
+ * softmax(q kᵀ / sqrt(headDim) + mask) v. q [count, heads × headDim], k and v [past + count, kvHeads × headDim], each
  * head in whole quads; the result as q.
  */
-export function attention(q: Values, k: Values, v: Values, { heads, kv_heads, head_dim, count, past, causal }: AttentionShape): Float64Array {
-  const d = round_up(head_dim, 4), y = new Float64Array(count * heads * d);
+export function attention(
+  q: Values,
+  k: Values,
+  v: Values,
+  { heads, kvHeads, headDim, count, past, causal }: AttentionShape,
+): Float64Array {
+  const d = roundUp(headDim, 4),
+    y = new Float64Array(count * heads * d);
   for (let i = 0; i < count; i++) {
     const seen = past + (causal ? i + 1 : count);
     for (let head = 0; head < heads; head++) {
-      const from = (i * heads + head) * d, key = (j: number) => (j * kv_heads + Math.floor((head * kv_heads) / heads)) * d;
+      const from = (i * heads + head) * d,
+        key = (j: number) => (j * kvHeads + Math.floor((head * kvHeads) / heads)) * d;
       const scores = Array.from({ length: seen }, (_, j) => {
         let s = 0;
-        for (let e = 0; e < head_dim; e++) s += q[from + e] * k[key(j) + e];
-        return s / Math.sqrt(head_dim);
+        for (let e = 0; e < headDim; e++) s += q[from + e] * k[key(j) + e];
+        return s / Math.sqrt(headDim);
       });
-      const top = Math.max(...scores), weights = scores.map((s) => Math.exp(s - top)), sum = weights.reduce((a, b) => a + b);
-      for (let e = 0; e < head_dim; e++) for (let j = 0; j < seen; j++) y[from + e] += (weights[j] / sum) * v[key(j) + e];
+      const top = Math.max(...scores),
+        weights = scores.map((s) => Math.exp(s - top)),
+        sum = weights.reduce((a, b) => a + b);
+      for (let e = 0; e < headDim; e++)
+        for (let j = 0; j < seen; j++) y[from + e] += (weights[j] / sum) * v[key(j) + e];
     }
   }
   return y;
 }
 
 /** 3×3 convolution of x [height, width, in] with w [out, 3, 3, in] over a picture that is already padded as wanted. */
-export function conv3x3(x: Values, height: number, width: number, w: Values, channels: { in: number; out: number }, stride: number): Float64Array {
-  const out_height = Math.floor((height - 3) / stride) + 1, out_width = Math.floor((width - 3) / stride) + 1;
-  const y = new Float64Array(out_height * out_width * channels.out);
-  for (let i = 0; i < out_height; i++) {
-    for (let j = 0; j < out_width; j++) {
+export function conv3x3(
+  x: Values,
+  height: number,
+  width: number,
+  w: Values,
+  channels: { in: number; out: number },
+  stride: number,
+): Float64Array {
+  const outHeight = Math.floor((height - 3) / stride) + 1,
+    outWidth = Math.floor((width - 3) / stride) + 1;
+  const y = new Float64Array(outHeight * outWidth * channels.out);
+  for (let i = 0; i < outHeight; i++) {
+    for (let j = 0; j < outWidth; j++) {
       for (let o = 0; o < channels.out; o++) {
         let sum = 0;
         for (let tap = 0; tap < 9; tap++) {
           const pixel = (i * stride + Math.floor(tap / 3)) * width + j * stride + (tap % 3);
           for (let c = 0; c < channels.in; c++) sum += x[pixel * channels.in + c] * w[(o * 9 + tap) * channels.in + c];
         }
-        y[(i * out_width + j) * channels.out + o] = sum;
+        y[(i * outWidth + j) * channels.out + o] = sum;
       }
     }
   }

@@ -3,34 +3,46 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { build_node } from '../esbuild.config.mjs';
+import { buildNode } from '../esbuild.config.mjs';
 
 const root = path.dirname(path.dirname(new URL(import.meta.url).pathname));
 process.chdir(root);
 const wanted = process.argv.slice(2);
-const all = fs.readdirSync('tests', { recursive: true }).map((f) => `tests/${f}`).filter((f) => f.endsWith('.test.ts')).sort();
+const all = fs
+  .readdirSync('tests', { recursive: true })
+  .map((f) => `tests/${f}`)
+  .filter((f) => f.endsWith('.test.ts'))
+  .sort();
 const tests = all.filter((f) => !wanted.length || wanted.some((w) => f.includes(w)));
-await build_node([...tests, 'tests/adapters.ts'], 'dist');
+await buildNode([...tests, 'tests/adapters.ts'], 'dist');
 
 /** The test that runs now: it goes when this process goes. */
 let running;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (running?.kill('SIGKILL'), process.exit(130)));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => (running?.kill('SIGKILL'), process.exit(130)));
 
 /** Runs one process; resolves to its output and exit code, and kills it after `minutes`. */
 function run(file, env, minutes = 20) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', file], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['--enable-source-maps', file], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     running = child;
     let out = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (d) => (out += d));
-    const timer = setTimeout(() => ((out += `\ntimed out after ${minutes} minutes\n`), child.kill('SIGKILL')), minutes * 60_000);
+    const timer = setTimeout(
+      () => ((out += `\ntimed out after ${minutes} minutes\n`), child.kill('SIGKILL')),
+      minutes * 60_000,
+    );
     child.on('close', (code, signal) => (clearTimeout(timer), resolve({ out, code: code ?? signal })));
   });
 }
 
 const found = await run('dist/tests/adapters.mjs', {});
 const adapters = JSON.parse(found.out.trim().split('\n').at(-1));
-for (const a of adapters) console.log(a.missing ? `adapter ${a.name}: not here: ${a.missing}` : `adapter ${a.name}: ${a.description}`);
+for (const a of adapters)
+  console.log(a.missing ? `adapter ${a.name}: not here: ${a.missing}` : `adapter ${a.name}: ${a.description}`);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const test of tests) {
@@ -43,12 +55,20 @@ for (const test of tests) {
       continue;
     }
     const start = performance.now();
-    const { out, code } = await run(`dist/${test.replace(/\.ts$/, '.mjs')}`, adapter ? { MMAR_ADAPTER: adapter.name } : {});
-    const read = (word) => [...out.matchAll(new RegExp(`^\\s*${word}:\\s*(\\d+)`, 'gm'))].reduce((sum, m) => sum + Number(m[1]), 0);
-    const ran = read('Total'), passed = read('Passed'), skipped = read('Skipped');
+    const { out, code } = await run(
+      `dist/${test.replace(/\.ts$/, '.mjs')}`,
+      adapter ? { MMAR_ADAPTER: adapter.name } : {},
+    );
+    const read = (word) =>
+      [...out.matchAll(new RegExp(`^\\s*${word}:\\s*(\\d+)`, 'gm'))].reduce((sum, m) => sum + Number(m[1]), 0);
+    const ran = read('Total'),
+      passed = read('Passed'),
+      skipped = read('Skipped');
     const failed = Math.max(ran - passed, code === 0 && ran + skipped > 0 ? 0 : 1); // uvu's total leaves out what it skips
-    total.passed += passed, total.skipped += skipped, total.failed += failed;
-    console.log(`${failed ? '✗' : '✓'} ${name}: ${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+    (total.passed += passed), (total.skipped += skipped), (total.failed += failed);
+    console.log(
+      `${failed ? '✗' : '✓'} ${name}: ${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
+    );
     for (const line of out.match(/^skipped: .+$/gm) ?? []) console.log(`    ${line}`);
     if (failed) console.log(out.replace(/^/gm, '    '), code === 0 ? '' : `    exit: ${code}`);
   }

@@ -5,23 +5,31 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
-import { build_browser, build_web } from '../esbuild.config.mjs';
+import { buildBrowser, buildWeb } from '../esbuild.config.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
-await build_web('dist/browser');
+await buildWeb('dist/browser');
 
 if (process.argv.includes('--size')) {
   const entries = { mmar: 'browser.ts', worker: 'web/worker.ts', client: 'web/client.ts', page: 'web/page.ts' };
-  const { outputFiles } = await build_browser(entries, 'dist/size', { write: false, sourcemap: false, external: ['@huggingface/*'] });
-  const gzip = (bytes) => zlib.gzipSync(bytes, { level: 9 }).length, kb = (n) => `${(n / 1000).toFixed(1)} kB`.padStart(10);
+  const { outputFiles } = await buildBrowser(entries, 'dist/size', {
+    write: false,
+    sourcemap: false,
+    external: ['@huggingface/*'],
+  });
+  const gzip = (bytes) => zlib.gzipSync(bytes, { level: 9 }).length,
+    kb = (n) => `${(n / 1000).toFixed(1)} kB`.padStart(10);
   console.log('gzipped            all   without the tokenizer');
   for (const name of Object.keys(entries)) {
-    const whole = fs.readFileSync(`dist/browser/${name}.js`), without = outputFiles.find((file) => path.basename(file.path) === `${name}.js`).contents;
+    const whole = fs.readFileSync(`dist/browser/${name}.js`),
+      without = outputFiles.find((file) => path.basename(file.path) === `${name}.js`).contents;
     console.log(`${`${name}.js`.padEnd(12)}${kb(gzip(whole))}${kb(gzip(without))}`);
   }
 } else {
   fs.rmSync('dist/types', { recursive: true, force: true });
-  const types = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' });
+  const types = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
+    stdio: 'inherit',
+  });
   process.exitCode = types.status ?? 1;
 }

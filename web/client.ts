@@ -1,12 +1,13 @@
 /** The page's side of the worker: the API of `MMAR`, its work done elsewhere. */
+
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Picture } from '../base/platform.ts';
 import type { AdapterDescription } from '../engine/device.ts';
 import type { DescribeOptions, GenerateOptions, GenerateStep, ModelMemory, Piece } from '../model/mmar.ts';
 import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
 import type { DeviceOptions } from '../platform/browser.ts';
-import { MMARError, check_cancelled } from '../platform/error.ts';
 import type { KeptModel } from '../platform/opfs.ts';
-import type { Picture } from '../platform/platform.ts';
 import type { Answer, LoadState, ModelDescription } from './protocol.ts';
 
 export type { LoadState } from './protocol.ts';
@@ -30,11 +31,13 @@ interface Pending {
  * Starts mmar in a worker.
  * @param worker the package's worker, where a bundler names it otherwise: `new Worker(new URL('mmar/worker', import.meta.url), { type: 'module' })`
  */
-export function connect_worker(worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })): WorkerEngine {
+export function connectWorker(
+  worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
+): WorkerEngine {
   return new WorkerEngine(worker);
 }
 
-/** mmar in a worker: one device, models on it. Made by `connect_worker`. */
+/** mmar in a worker: one device, models on it. Made by `connectWorker`. */
 export class WorkerEngine {
   /** Called with what a user may want to know: a model that is not kept, say. */
   onNotice: (message: string) => void = () => {};
@@ -46,18 +49,31 @@ export class WorkerEngine {
 
   constructor(private readonly worker: Worker) {
     worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => this.hear(data));
-    worker.addEventListener('error', (event) => this.break_down(`the worker stopped: ${event.message || 'it could not be loaded'}; reload the page`));
+    worker.addEventListener('error', (event) =>
+      this.breakDown(`the worker stopped: ${event.message || 'it could not be loaded'}; reload the page`),
+    );
   }
 
   /** Opens a device, in place of one that is open; `adapter` errors say why there is none. */
-  open_device(options: DeviceOptions = {}): Promise<AdapterDescription> {
-    return this.call('open_device', [options]);
+  openDevice(options: DeviceOptions = {}): Promise<AdapterDescription> {
+    return this.call('openDevice', [options]);
   }
 
   /** Loads a checkpoint from an address or from files by their names in its folder. */
-  async loadMMAR(from: string | Map<string, Blob>, { precision, keep = true, onProgress, signal }: WorkerLoadOptions = {}): Promise<WorkerMMAR> {
+  async loadMMAR(
+    from: string | Map<string, Blob>,
+    { precision, keep = true, onProgress, signal }: WorkerLoadOptions = {},
+  ): Promise<WorkerMMAR> {
     const where = typeof from === 'string' ? new URL(from, globalThis.location?.href).href : from; // as the page means it, not the worker
-    return new WorkerMMAR(this, await this.call<ModelDescription>('load', [where, { precision, keep }], signal, onProgress as (value: unknown) => void));
+    return new WorkerMMAR(
+      this,
+      await this.call<ModelDescription>(
+        'load',
+        [where, { precision, keep }],
+        signal,
+        onProgress as (value: unknown) => void,
+      ),
+    );
   }
 
   /** The models that this browser keeps for this origin. */
@@ -65,19 +81,19 @@ export class WorkerEngine {
     return this.call('kept', []);
   }
 
-  delete_kept(url: string): Promise<void> {
-    return this.call('delete_kept', [url]);
+  deleteKept(url: string): Promise<void> {
+    return this.call('deleteKept', [url]);
   }
 
   /** Loses the device as a driver would, to see what happens then. */
-  lose_device(): Promise<void> {
-    return this.call('lose_device', []);
+  loseDevice(): Promise<void> {
+    return this.call('loseDevice', []);
   }
 
   /** Ends the worker and all that runs in it. */
   terminate(): void {
     this.worker.terminate();
-    this.break_down('the worker was ended: connect anew');
+    this.breakDown('the worker was ended: connect anew');
   }
 
   /** Calls a method of the worker. */
@@ -87,9 +103,15 @@ export class WorkerEngine {
   }
 
   /** Calls a method whose result is a stream; leaving the loop early ends it. */
-  async *stream<T>(method: string, args: unknown[], signal: AbortSignal | undefined, step: (value: T, stream: number) => T): AsyncGenerator<T> {
-    check_cancelled(signal);
-    const id = ++this.calls, abort = () => this.worker.postMessage({ abort: id });
+  async *stream<T>(
+    method: string,
+    args: unknown[],
+    signal: AbortSignal | undefined,
+    step: (value: T, stream: number) => T,
+  ): AsyncGenerator<T> {
+    checkCancelled(signal);
+    const id = ++this.calls,
+      abort = () => this.worker.postMessage({ abort: id });
     await this.send(id, method, args);
     signal?.addEventListener('abort', abort);
     try {
@@ -104,15 +126,23 @@ export class WorkerEngine {
     }
   }
 
-  private send<T>(id: number, method: string, args: unknown[], signal?: AbortSignal, event?: (value: unknown) => void): Promise<T> {
+  private send<T>(
+    id: number,
+    method: string,
+    args: unknown[],
+    signal?: AbortSignal,
+    event?: (value: unknown) => void,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.broken) return reject(this.broken);
-      check_cancelled(signal);
+      checkCancelled(signal);
       const abort = () => this.worker.postMessage({ abort: id });
-      const settled = <V>(then: (value: V) => void) => (value: V) => {
-        signal?.removeEventListener('abort', abort);
-        then(value);
-      };
+      const settled =
+        <V>(then: (value: V) => void) =>
+        (value: V) => {
+          signal?.removeEventListener('abort', abort);
+          then(value);
+        };
       signal?.addEventListener('abort', abort);
       this.pending.set(id, { resolve: settled(resolve as (value: unknown) => void), reject: settled(reject), event });
       this.worker.postMessage({ id, method, args });
@@ -131,7 +161,7 @@ export class WorkerEngine {
     call.reject(code ? new MMARError(code, message) : new Error(message));
   }
 
-  private break_down(message: string): void {
+  private breakDown(message: string): void {
     this.broken ??= new MMARError('device', message);
     for (const call of this.pending.values()) call.reject(this.broken);
     this.pending.clear();
@@ -144,7 +174,10 @@ export class WorkerMMAR {
   readonly defaults: ModelDescription['defaults'];
   private readonly id: number;
 
-  constructor(private readonly engine: WorkerEngine, { model, config, defaults }: ModelDescription) {
+  constructor(
+    private readonly engine: WorkerEngine,
+    { model, config, defaults }: ModelDescription,
+  ) {
     this.id = model;
     this.config = config;
     this.defaults = defaults;
@@ -184,8 +217,8 @@ export class WorkerMMAR {
   }
 
   /** Measures the device's time a part from now on, or stops; gives the seconds measured since the last call. */
-  set_profile(on: boolean): Promise<Record<string, number>> {
-    return this.engine.call('set_profile', [this.id, on]);
+  setProfile(on: boolean): Promise<Record<string, number>> {
+    return this.engine.call('setProfile', [this.id, on]);
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** The pictures of this session. */
-import type { Picture } from '../platform/platform.ts';
+import type { Picture } from '../base/platform.ts';
 import { element, make } from './dom.ts';
 import type { Settings } from './settings.ts';
 
@@ -15,9 +15,16 @@ export interface Drawn {
 const list = element('gallery');
 
 /** Adds a picture; `choose` is called when it is picked later. */
-export function add_to_gallery(drawn: Drawn, choose: (drawn: Drawn) => void): void {
-  const { prompt, seed } = drawn.settings, image = make('img', { src: URL.createObjectURL(drawn.png), alt: '' });
-  const button = make('button', { type: 'button' }, image, make('span', { textContent: prompt || 'no prompt' }), make('span', { className: 'muted', textContent: `seed ${seed}` }));
+export function addToGallery(drawn: Drawn, choose: (drawn: Drawn) => void): void {
+  const { prompt, seed } = drawn.settings,
+    image = make('img', { src: URL.createObjectURL(drawn.png), alt: '' });
+  const button = make(
+    'button',
+    { type: 'button' },
+    image,
+    make('span', { textContent: prompt || 'no prompt' }),
+    make('span', { className: 'muted', textContent: `seed ${seed}` }),
+  );
   button.addEventListener('click', () => {
     mark(button);
     choose(drawn);
@@ -32,12 +39,19 @@ function mark(button: HTMLElement): void {
 }
 
 /** A name for a file: `red-apple-1.png`. */
-export const file_name = ({ settings: { prompt, seed } }: Drawn): string =>
-  `${(prompt || 'mmar').toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '').slice(0, 60) || 'mmar'}-${seed}.png`;
+export const fileName = ({ settings: { prompt, seed } }: Drawn): string =>
+  `${
+    (prompt || 'mmar')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}]+/gu, '-')
+      .replace(/^-|-$/g, '')
+      .slice(0, 60) || 'mmar'
+  }-${seed}.png`;
 
 /** Hands a file to the user. */
 export function save(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(blob), link = make('a', { href: url, download: name });
+  const url = URL.createObjectURL(blob),
+    link = make('a', { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -12,13 +12,18 @@ export interface Notice {
 /** Shows a line above everything else until it is closed. */
 export function notify(text: string, { bad = false, action, key = text }: Notice = {}): void {
   dismiss(key);
-  const notice = make('div', { className: bad ? 'notice bad' : 'notice' }, make('p', { textContent: sentence(text) })), buttons = make('div', { className: 'row' });
+  const notice = make('div', { className: bad ? 'notice bad' : 'notice' }, make('p', { textContent: sentence(text) })),
+    buttons = make('div', { className: 'row' });
   notice.setAttribute('role', bad ? 'alert' : 'status');
   notice.dataset.key = key;
   if (action) {
-    buttons.append(make('button', { type: 'button', textContent: action.label, onclick: () => (notice.remove(), action.run()) }));
+    buttons.append(
+      make('button', { type: 'button', textContent: action.label, onclick: () => (notice.remove(), action.run()) }),
+    );
   }
-  buttons.append(make('button', { type: 'button', className: 'quiet', textContent: 'Close', onclick: () => notice.remove() }));
+  buttons.append(
+    make('button', { type: 'button', className: 'quiet', textContent: 'Close', onclick: () => notice.remove() }),
+  );
   notice.append(buttons);
   element('notices').append(notice);
 }

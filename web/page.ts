@@ -1,28 +1,36 @@
 // The page: draw, read, look inside. Each has a file of its own; this one joins them.
-import { encode_png } from '../platform/browser.ts';
-import type { MMARError } from '../platform/error.ts';
-import { type WorkerMMAR, connect_worker } from './client.ts';
+
+import type { MMARError } from '../base/error.ts';
+import { encodePNG } from '../platform/browser.ts';
+import { connectWorker, type WorkerMMAR } from './client.ts';
 import { duration, element } from './dom.ts';
-import { type Drawn, add_to_gallery, file_name, save } from './gallery.ts';
-import { begin_inside, inside_step, show_times } from './inside.ts';
+import { addToGallery, type Drawn, fileName, save } from './gallery.ts';
+import { beginInside, insideStep, showTimes } from './inside.ts';
 import { Loader } from './loading.ts';
 import { notify } from './notices.ts';
-import { show_read_picture, start_reading } from './reading.ts';
-import { type Settings, form, from_address, read_settings, show_defaults, show_settings, to_address } from './settings.ts';
+import { showReadPicture, startReading } from './reading.ts';
+import { form, fromAddress, readSettings, type Settings, showDefaults, showSettings, toAddress } from './settings.ts';
 import * as stage from './stage.ts';
 
-const engine = connect_worker(), loader = new Loader(engine);
-const buttons = { draw: element<HTMLButtonElement>('draw'), stop: element<HTMLButtonElement>('stop'), save: element<HTMLButtonElement>('save') };
-const status = element('draw-status'), bar = element<HTMLProgressElement>('draw-bar');
+const engine = connectWorker(),
+  loader = new Loader(engine);
+const buttons = {
+  draw: element<HTMLButtonElement>('draw'),
+  stop: element<HTMLButtonElement>('stop'),
+  save: element<HTMLButtonElement>('save'),
+};
+const status = element('draw-status'),
+  bar = element<HTMLProgressElement>('draw-bar');
 let running: AbortController | undefined, shown: Drawn | undefined;
 
 Object.assign(globalThis, { mmar: { engine } }); // for the console
 
 /** Previews cost time: they may take this part of a drawing's. */
-const preview_share = 0.25;
+const previewShare = 0.25;
 
 async function draw(): Promise<void> {
-  const settings = read_settings(), stop = (running = new AbortController());
+  const settings = readSettings(),
+    stop = (running = new AbortController());
   buttons.draw.disabled = true;
   buttons.stop.disabled = false;
   try {
@@ -30,7 +38,7 @@ async function draw(): Promise<void> {
     const model = await loader.ensure(stop.signal);
     for (let i = 0; i < settings.count; i++) {
       const of = settings.count > 1 ? `Picture ${i + 1} of ${settings.count}: ` : '';
-      await draw_one(model, { ...settings, seed: settings.seed + i, count: 1 }, of, stop.signal);
+      await drawOne(model, { ...settings, seed: settings.seed + i, count: 1 }, of, stop.signal);
     }
   } catch (error) {
     const { code, message } = error as MMARError;
@@ -46,55 +54,71 @@ async function draw(): Promise<void> {
   }
 }
 
-async function draw_one(model: WorkerMMAR, settings: Settings, of: string, signal: AbortSignal): Promise<void> {
-  const { image_tokens } = model.config, start = performance.now(), { count, ...options } = settings;
+async function drawOne(model: WorkerMMAR, settings: Settings, of: string, signal: AbortSignal): Promise<void> {
+  const { image_tokens } = model.config,
+    start = performance.now(),
+    { count, ...options } = settings;
   let previews = 0;
   stage.begin(image_tokens);
-  begin_inside(image_tokens);
+  beginInside(image_tokens);
   status.textContent = `${of}Drawing …`;
   announce(status.textContent);
   element('stage').scrollIntoView({ block: 'nearest', behavior: 'smooth' }); // on a phone it lies below the form
-  await model.set_profile(true);
+  await model.setProfile(true);
   for await (const step of model.generate({ ...options, signal })) {
-    const last = step.known === step.total, before = performance.now();
-    const preview = last || previews <= preview_share * (before - start) ? await step.preview() : undefined;
+    const last = step.known === step.total,
+      before = performance.now();
+    const preview = last || previews <= previewShare * (before - start) ? await step.preview() : undefined;
     if (!last) previews += performance.now() - before;
-    stage.show_step(step, preview);
-    inside_step(step);
+    stage.showStep(step, preview);
+    insideStep(step);
     bar.value = step.known / step.total;
     status.textContent = `${of}Step ${step.iteration} of ${step.iterations}, ${step.known} of ${step.total} tokens, guidance ${step.guidance.toFixed(2)}`;
     if (!last || !preview) continue;
-    const png = new Blob([(await encode_png(preview)) as Uint8Array<ArrayBuffer>], { type: 'image/png' });
-    const drawn: Drawn = { picture: preview, settings, order: stage.drawn_order(), png, seconds: (performance.now() - start) / 1000 };
-    add_to_gallery(drawn, choose);
+    const png = new Blob([(await encodePNG(preview)) as Uint8Array<ArrayBuffer>], { type: 'image/png' });
+    const drawn: Drawn = {
+      picture: preview,
+      settings,
+      order: stage.drawnOrder(),
+      png,
+      seconds: (performance.now() - start) / 1000,
+    };
+    addToGallery(drawn, choose);
     show(drawn);
   }
-  show_times(await model.set_profile(false));
+  showTimes(await model.setProfile(false));
 }
 
 /** Shows a picture of the gallery with its settings; while one is drawn, that one stays. */
 function choose(drawn: Drawn): void {
   if (running) return;
   show(drawn);
-  show_settings(drawn.settings);
+  showSettings(drawn.settings);
   remember();
 }
 
 function show(drawn: Drawn): void {
   shown = drawn;
-  const { prompt, seed } = drawn.settings, words = prompt ? `A drawing of “${prompt}”, seed ${seed}` : `A drawing, seed ${seed}`;
-  stage.show_picture(drawn.picture, drawn.order, words);
+  const { prompt, seed } = drawn.settings,
+    words = prompt ? `A drawing of “${prompt}”, seed ${seed}` : `A drawing, seed ${seed}`;
+  stage.showPicture(drawn.picture, drawn.order, words);
   status.textContent = `${words.replace('A drawing of ', '')}, drawn in ${duration(drawn.seconds)}.`;
   announce(status.textContent);
-  buttons.save.disabled = element<HTMLButtonElement>('read-this').disabled = element<HTMLButtonElement>('use-drawing').disabled = false;
+  buttons.save.disabled =
+    element<HTMLButtonElement>('read-this').disabled =
+    element<HTMLButtonElement>('use-drawing').disabled =
+      false;
 }
 
 /** For those who listen: every step would be too much. */
 const announce = (words: string) => void (element('announcer').textContent = words);
 
 /** Tabs by mouse and by arrow keys. */
-const tabs = ['draw', 'read'].map((name) => ({ tab: element<HTMLButtonElement>(`tab-${name}`), panel: element(`${name}-panel`) }));
-function open_tab(index: number): void {
+const tabs = ['draw', 'read'].map((name) => ({
+  tab: element<HTMLButtonElement>(`tab-${name}`),
+  panel: element(`${name}-panel`),
+}));
+function openTab(index: number): void {
   tabs.forEach(({ tab, panel }, i) => {
     tab.setAttribute('aria-selected', String(i === index));
     tab.tabIndex = i === index ? 0 : -1;
@@ -102,24 +126,26 @@ function open_tab(index: number): void {
   });
 }
 tabs.forEach(({ tab }, i) => {
-  tab.addEventListener('click', () => open_tab(i));
+  tab.addEventListener('click', () => openTab(i));
   tab.addEventListener('keydown', ({ key }) => {
     if (key !== 'ArrowLeft' && key !== 'ArrowRight') return;
-    open_tab(1 - i);
+    openTab(1 - i);
     tabs[1 - i].tab.focus();
   });
 });
 
-const read_drawing = () => {
+const readDrawing = () => {
   if (!shown) return;
-  show_read_picture(shown.picture, `The drawing of “${shown.settings.prompt}”`);
-  open_tab(1);
+  showReadPicture(shown.picture, `The drawing of “${shown.settings.prompt}”`);
+  openTab(1);
 };
-element('read-this').addEventListener('click', () => (read_drawing(), element('question').focus()));
-element('use-drawing').addEventListener('click', read_drawing);
-element<HTMLInputElement>('show-order').addEventListener('change', ({ target }) => stage.set_show_order((target as HTMLInputElement).checked));
+element('read-this').addEventListener('click', () => (readDrawing(), element('question').focus()));
+element('use-drawing').addEventListener('click', readDrawing);
+element<HTMLInputElement>('show-order').addEventListener('change', ({ target }) =>
+  stage.setShowOrder((target as HTMLInputElement).checked),
+);
 buttons.stop.addEventListener('click', () => running?.abort());
-buttons.save.addEventListener('click', () => shown && save(shown.png, file_name(shown)));
+buttons.save.addEventListener('click', () => shown && save(shown.png, fileName(shown)));
 element('new-seed').addEventListener('click', () => {
   element<HTMLInputElement>('seed').value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
   remember();
@@ -130,17 +156,25 @@ form.addEventListener('submit', (event) => {
 });
 
 /** The address says what the form says, so that it can be handed on. */
-const remember = () => history.replaceState(null, '', `#${to_address(read_settings())}`);
+const remember = () => history.replaceState(null, '', `#${toAddress(readSettings())}`);
 const recall = () => {
-  const settings = from_address(location.hash);
-  if (settings) show_settings(settings);
+  const settings = fromAddress(location.hash);
+  if (settings) showSettings(settings);
 };
 form.addEventListener('input', remember);
 addEventListener('hashchange', recall);
 recall();
 
-loader.onModel = (model) => show_defaults(model.defaults);
-start_reading(loader, () => open_tab(1));
+loader.onModel = (model) => showDefaults(model.defaults);
+startReading(loader, () => openTab(1));
 
-if (!isSecureContext) notify('WebGPU is given to pages over https or from localhost alone; open this page so', { bad: true, key: 'webgpu' });
-else if (!navigator.gpu) notify('This browser has no WebGPU, which mmar computes with. Use a current Chrome, Edge, Safari or Firefox, or switch WebGPU on in its settings', { bad: true, key: 'webgpu' });
+if (!isSecureContext)
+  notify('WebGPU is given to pages over https or from localhost alone; open this page so', {
+    bad: true,
+    key: 'webgpu',
+  });
+else if (!navigator.gpu)
+  notify(
+    'This browser has no WebGPU, which mmar computes with. Use a current Chrome, Edge, Safari or Firefox, or switch WebGPU on in its settings',
+    { bad: true, key: 'webgpu' },
+  );

@@ -1,10 +1,11 @@
 /** What a page and its worker say to each other. */
+
+import type { ErrorCode } from '../base/error.ts';
 import type { AdapterDescription } from '../engine/device.ts';
-import type { DrawingSettings } from '../model/drawing.ts';
 import type { Config } from '../model/config.ts';
+import type { DrawingSettings } from '../model/drawing.ts';
 import type { LoadProgress } from '../model/weights.ts';
 import type { Traffic } from '../platform/block_source.ts';
-import type { ErrorCode } from '../platform/error.ts';
 
 /** From the page: a call, or the end of one whose signal was aborted. */
 export type Call = { id: number; method: string; args: unknown[] } | { abort: number };
@@ -24,7 +25,7 @@ export interface LoadState extends LoadProgress, Traffic {
   /** Bytes a second of late. */
   rate: number;
   /** Infinity while nothing is known. */
-  seconds_left: number;
+  secondsLeft: number;
 }
 
 /** A loaded model as the page sees it. */

@@ -1,19 +1,22 @@
 /** Reading: a picture, a question, an answer that comes word by word. */
-import { decode_picture } from '../platform/browser.ts';
-import type { MMARError } from '../platform/error.ts';
-import type { Picture } from '../platform/platform.ts';
+
+import type { MMARError } from '../base/error.ts';
+import type { Picture } from '../base/platform.ts';
+import { decodePicture } from '../platform/browser.ts';
 import { duration, element, make } from './dom.ts';
 import type { Loader } from './loading.ts';
 import { notify } from './notices.ts';
-import { to_canvas } from './stage.ts';
+import { toCanvas } from './stage.ts';
 
 let picture: Picture | undefined;
 let running: AbortController | undefined;
 
 /** Shows the picture that questions are about. */
-export function show_read_picture(chosen: Picture, words: string): void {
+export function showReadPicture(chosen: Picture, words: string): void {
   picture = chosen;
-  const canvas = element<HTMLCanvasElement>('read-picture'), from = to_canvas(chosen), context = canvas.getContext('2d')!;
+  const canvas = element<HTMLCanvasElement>('read-picture'),
+    from = toCanvas(chosen),
+    context = canvas.getContext('2d')!;
   canvas.width = from.width;
   canvas.height = from.height;
   context.drawImage(from, 0, 0);
@@ -25,23 +28,25 @@ export function show_read_picture(chosen: Picture, words: string): void {
   element('read-status').textContent = '';
 }
 
-async function open_file(file: Blob & { name?: string }): Promise<void> {
+async function openFile(file: Blob & { name?: string }): Promise<void> {
   const name = file.name || 'the pasted picture';
   try {
-    show_read_picture(await decode_picture(new Uint8Array(await file.arrayBuffer()), name), name);
+    showReadPicture(await decodePicture(new Uint8Array(await file.arrayBuffer()), name), name);
     element('read-status').textContent = `${name}, ${picture!.width} × ${picture!.height} pixels.`;
   } catch (error) {
     notify((error as Error).message, { bad: true, key: 'picture' });
   }
 }
 
-export function start_reading(loader: Loader, show: () => void): void {
-  const drop = element('drop'), input = element<HTMLInputElement>('picture'), question = element<HTMLInputElement>('question');
+export function startReading(loader: Loader, show: () => void): void {
+  const drop = element('drop'),
+    input = element<HTMLInputElement>('picture'),
+    question = element<HTMLInputElement>('question');
   const open = (files: FileList | undefined) => {
     const file = [...(files ?? [])].find((f) => f.type.startsWith('image/')) ?? files?.[0];
     if (!file) return;
     show();
-    void open_file(file);
+    void openFile(file);
   };
   input.addEventListener('change', () => (open(input.files ?? undefined), (input.value = '')));
   document.addEventListener('paste', ({ clipboardData }) => clipboardData?.files.length && open(clipboardData.files));
@@ -56,7 +61,8 @@ export function start_reading(loader: Loader, show: () => void): void {
     drop.classList.remove('over');
     open(event.dataTransfer?.files);
   });
-  for (const chip of document.querySelectorAll<HTMLButtonElement>('.chip')) chip.addEventListener('click', () => (question.value = chip.textContent!));
+  for (const chip of document.querySelectorAll<HTMLButtonElement>('.chip'))
+    chip.addEventListener('click', () => (question.value = chip.textContent!));
   element('read-stop').addEventListener('click', () => running?.abort());
   element('read-form').addEventListener('submit', (event) => {
     event.preventDefault();
@@ -67,13 +73,21 @@ export function start_reading(loader: Loader, show: () => void): void {
 async function ask(loader: Loader, question: string): Promise<void> {
   const status = element('read-status');
   if (!picture) return void (status.textContent = 'Choose a picture first.');
-  const stop = (running = new AbortController()), buttons = { ask: element<HTMLButtonElement>('ask'), stop: element<HTMLButtonElement>('read-stop') };
-  const said = make('p', { className: 'said' }), answer = make('article', { className: 'answer running' }, make('p', { className: 'asked', textContent: question }), said);
+  const stop = (running = new AbortController()),
+    buttons = { ask: element<HTMLButtonElement>('ask'), stop: element<HTMLButtonElement>('read-stop') };
+  const said = make('p', { className: 'said' }),
+    answer = make(
+      'article',
+      { className: 'answer running' },
+      make('p', { className: 'asked', textContent: question }),
+      said,
+    );
   buttons.ask.disabled = true;
   buttons.stop.disabled = false;
   try {
     status.textContent = 'Loading the model …';
-    const model = await loader.ensure(stop.signal), start = performance.now();
+    const model = await loader.ensure(stop.signal),
+      start = performance.now();
     status.textContent = 'Looking …';
     element('answers').prepend(answer);
     let pieces = 0;

@@ -3,12 +3,17 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build_web } from '../esbuild.config.mjs';
+import { buildWeb } from '../esbuild.config.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const types = {
-  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.json': 'application/json',
-  '.map': 'application/json', '.png': 'image/png', '.safetensors': 'application/octet-stream',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.png': 'image/png',
+  '.safetensors': 'application/octet-stream',
 };
 
 /** Folders by the path they are served under; the longest that fits is taken. */
@@ -28,7 +33,8 @@ export async function serve({ port = 0, more = {}, answer = () => false } = {}) 
     response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
     response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Cache-Control', 'no-cache');
-    const refuse = (status) => response.writeHead(status, { 'Content-Type': 'text/plain' }).end(`${status} ${http.STATUS_CODES[status]}\n`);
+    const refuse = (status) =>
+      response.writeHead(status, { 'Content-Type': 'text/plain' }).end(`${status} ${http.STATUS_CODES[status]}\n`);
     if (!/^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(request.headers.host ?? '')) return refuse(403);
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405);
     let name;
@@ -39,7 +45,8 @@ export async function serve({ port = 0, more = {}, answer = () => false } = {}) 
     }
     if (name.endsWith('/')) name += 'index.html';
     const [prefix, folder] = folders.find(([prefix]) => name.startsWith(prefix));
-    const base = path.resolve(root, folder), file = path.resolve(base, name.slice(prefix.length));
+    const base = path.resolve(root, folder),
+      file = path.resolve(base, name.slice(prefix.length));
     if (name.includes('\0') || (file !== base && !file.startsWith(base + path.sep))) return refuse(403);
     if (answer(request, response, file)) return;
     send(request, response, file, refuse);
@@ -56,7 +63,7 @@ function send(request, response, file, refuse) {
   response.setHeader('Accept-Ranges', 'bytes');
   response.setHeader('Content-Type', types[path.extname(file)] ?? 'application/octet-stream');
   if (request.headers['if-none-match'] === tag) return response.writeHead(304).end();
-  const range = parse_range(request.headers, stats.size, tag);
+  const range = parseRange(request.headers, stats.size, tag);
   if (range === 'wrong') return response.writeHead(416, { 'Content-Range': `bytes */${stats.size}` }).end();
   const [start, end] = range ?? [0, stats.size - 1];
   if (range) response.setHeader('Content-Range', `bytes ${start}-${end}/${stats.size}`);
@@ -69,7 +76,7 @@ function send(request, response, file, refuse) {
 }
 
 /** The first and last byte of a single range; undefined for a whole file, `wrong` for one outside it. */
-export function parse_range({ range, 'if-range': unless }, size, tag) {
+export function parseRange({ range, 'if-range': unless }, size, tag) {
   const found = /^bytes=(\d*)-(\d*)$/.exec(range ?? '');
   if (!found || (!found[1] && !found[2]) || (unless && unless !== tag)) return undefined;
   const start = found[1] ? Number(found[1]) : Math.max(0, size - Number(found[2]));
@@ -78,14 +85,19 @@ export function parse_range({ range, 'if-range': unless }, size, tag) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const at = process.argv.indexOf('--port'), port = at < 0 ? 8080 : Number(process.argv[at + 1]);
+  const at = process.argv.indexOf('--port'),
+    port = at < 0 ? 8080 : Number(process.argv[at + 1]);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     console.error(`mmar: --port is ${process.argv[at + 1]}; give a number from 0 to 65535`);
     process.exit(2);
   }
-  await build_web('dist/browser');
+  await buildWeb('dist/browser');
   const { url } = await serve({ port }).catch((error) => {
-    console.error(error.code === 'EADDRINUSE' ? `mmar: port ${port} is taken; give another with --port` : `mmar: the page cannot be served: ${error.message}`);
+    console.error(
+      error.code === 'EADDRINUSE'
+        ? `mmar: port ${port} is taken; give another with --port`
+        : `mmar: the page cannot be served: ${error.message}`,
+    );
     process.exit(1);
   });
   console.log(`mmar is at ${url}  (Ctrl+C ends it)`);

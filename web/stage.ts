@@ -1,12 +1,18 @@
 /** The picture that is being drawn: what is known shows, the rest is covered, what was just drawn stands out. */
+
+import type { Picture } from '../base/platform.ts';
 import type { GenerateStep } from '../model/mmar.ts';
-import type { Picture } from '../platform/platform.ts';
 import { colour, dark, element } from './dom.ts';
 
-const canvas = element<HTMLCanvasElement>('stage'), context = canvas.getContext('2d')!;
+const canvas = element<HTMLCanvasElement>('stage'),
+  context = canvas.getContext('2d')!;
 
 /** In which iteration each token was drawn, 0: not yet. */
-let order = new Uint16Array(64), side = 8, iteration = 0, finished = false, show_order = false;
+let order = new Uint16Array(64),
+  side = 8,
+  iteration = 0,
+  finished = false,
+  showOrder = false;
 /** The iteration of the picture that is shown: tokens drawn later are not in it. */
 let previewed = 0;
 let picture: HTMLCanvasElement | undefined;
@@ -21,34 +27,34 @@ export function begin(tokens: number): void {
   paint();
 }
 
-export function show_step(step: Pick<GenerateStep, 'iteration' | 'drawn'>, preview?: Picture): void {
+export function showStep(step: Pick<GenerateStep, 'iteration' | 'drawn'>, preview?: Picture): void {
   iteration = step.iteration;
   for (const token of step.drawn) order[token] = iteration;
   if (preview) {
-    picture = to_canvas(preview);
+    picture = toCanvas(preview);
     previewed = iteration;
   }
   paint();
 }
 
 /** Shows a whole picture, with the order in which it was drawn. */
-export function show_picture(whole: Picture, drawn: Uint16Array, words: string): void {
+export function showPicture(whole: Picture, drawn: Uint16Array, words: string): void {
   order = new Uint16Array(drawn);
   side = Math.round(Math.sqrt(order.length));
-  picture = to_canvas(whole);
+  picture = toCanvas(whole);
   finished = true;
   canvas.setAttribute('aria-label', words);
   paint();
 }
 
-export const drawn_order = (): Uint16Array => order.slice();
+export const drawnOrder = (): Uint16Array => order.slice();
 
-export function set_show_order(on: boolean): void {
-  show_order = on;
+export function setShowOrder(on: boolean): void {
+  showOrder = on;
   paint();
 }
 
-export function to_canvas({ width, height, data }: Picture): HTMLCanvasElement {
+export function toCanvas({ width, height, data }: Picture): HTMLCanvasElement {
   const made = document.createElement('canvas');
   made.width = width;
   made.height = height;
@@ -59,24 +65,29 @@ export function to_canvas({ width, height, data }: Picture): HTMLCanvasElement {
 function paint(): void {
   const size = Math.round(canvas.clientWidth * devicePixelRatio) || 480;
   if (canvas.width !== size) canvas.width = canvas.height = size;
-  const cell = size / side, hidden = colour('page'), line = colour('line');
+  const cell = size / side,
+    hidden = colour('page'),
+    line = colour('line');
   context.clearRect(0, 0, size, size);
   if (picture) {
     context.imageSmoothingEnabled = picture.width >= 128; // a small picture is shown as the pixels that it is
     context.imageSmoothingQuality = 'high';
     context.drawImage(picture, 0, 0, size, size);
   }
-  if (finished && !show_order) return;
+  if (finished && !showOrder) return;
   context.lineWidth = Math.max(1, devicePixelRatio);
   order.forEach((when, token) => {
-    const x = Math.round((token % side) * cell), y = Math.round(Math.floor(token / side) * cell), w = Math.round(((token % side) + 1) * cell) - x, h = Math.round((Math.floor(token / side) + 1) * cell) - y;
+    const x = Math.round((token % side) * cell),
+      y = Math.round(Math.floor(token / side) * cell),
+      w = Math.round(((token % side) + 1) * cell) - x,
+      h = Math.round((Math.floor(token / side) + 1) * cell) - y;
     if (!finished && (!when || when > previewed)) {
       context.fillStyle = when ? colour('accent-soft') : hidden;
       context.fillRect(x, y, w, h);
       context.strokeStyle = line;
       context.strokeRect(x, y, w, h);
     }
-    if (when && show_order) number(when, x + w / 2, y + h / 2, cell);
+    if (when && showOrder) number(when, x + w / 2, y + h / 2, cell);
   });
   if (finished) return;
   context.strokeStyle = colour('warm');
@@ -84,7 +95,12 @@ function paint(): void {
   order.forEach((when, token) => {
     if (!when || when !== iteration) return;
     const inset = context.lineWidth / 2;
-    context.strokeRect((token % side) * cell + inset, Math.floor(token / side) * cell + inset, cell - 2 * inset, cell - 2 * inset);
+    context.strokeRect(
+      (token % side) * cell + inset,
+      Math.floor(token / side) * cell + inset,
+      cell - 2 * inset,
+      cell - 2 * inset,
+    );
   });
 }
 

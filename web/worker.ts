@@ -1,15 +1,16 @@
 // The worker: everything heavy runs here, at the calls of `client.ts`.
+
+import { type ErrorCode, MMARError } from '../base/error.ts';
+import type { Picture } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
-import { open_checkpoint } from '../loaders/checkpoint.ts';
-import { memory_source } from '../loaders/memory_source.ts';
-import { type DescribeOptions, type GenerateOptions, type GenerateStep, type MMAR, loadMMAR } from '../model/mmar.ts';
+import { openCheckpoint } from '../loaders/checkpoint.ts';
+import { memorySource } from '../loaders/memory_source.ts';
+import { type DescribeOptions, type GenerateOptions, type GenerateStep, loadMMAR, type MMAR } from '../model/mmar.ts';
 import { type TraceTensors, trace } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
-import { block_source } from '../platform/block_source.ts';
-import { type DeviceOptions, absolute, open_device } from '../platform/browser.ts';
-import { type ErrorCode, MMARError } from '../platform/error.ts';
-import { delete_kept_model, kept_models, opfs_keep } from '../platform/opfs.ts';
-import type { Picture } from '../platform/platform.ts';
+import { blockSource } from '../platform/block_source.ts';
+import { absolute, type DeviceOptions, openDevice } from '../platform/browser.ts';
+import { deleteKeptModel, keptModels, opfsKeep } from '../platform/opfs.ts';
 import { LoadMeter } from './load_meter.ts';
 import type { Answer, Call, ModelDescription } from './protocol.ts';
 
@@ -18,10 +19,14 @@ interface Stream {
   step?: GenerateStep;
 }
 
-const stops = new Map<number, AbortController>(), models = new Map<number, MMAR>(), streams = new Map<number, Stream>();
-let device: Device | undefined, made = 0;
+const stops = new Map<number, AbortController>(),
+  models = new Map<number, MMAR>(),
+  streams = new Map<number, Stream>();
+let device: Device | undefined,
+  made = 0;
 
-const say = (answer: Answer, transfer: Transferable[] = []) => (globalThis as unknown as Worker).postMessage(answer, transfer);
+const say = (answer: Answer, transfer: Transferable[] = []) =>
+  (globalThis as unknown as Worker).postMessage(answer, transfer);
 const notice = (text: string) => say({ notice: text });
 
 function find<T>(map: Map<number, T>, id: number, what: string): T {
@@ -38,33 +43,51 @@ interface CallContext {
 }
 
 const methods = {
-  async open_device(_: CallContext, options: DeviceOptions) {
+  async openDevice(_: CallContext, options: DeviceOptions) {
     for (const model of models.values()) await model.close().catch(() => {}); // of a device that is lost
     models.clear();
     device?.destroy();
-    const opened = (device = await open_device(options));
+    const opened = (device = await openDevice(options));
     void opened.gpu.lost.then(({ message, reason }) => {
-      if (device === opened) say({ lost: `the graphics device was lost (${reason || 'unknown'})${message ? `: ${message.split('\n')[0]}` : ''}` });
+      if (device === opened)
+        say({
+          lost: `the graphics device was lost (${reason || 'unknown'})${message ? `: ${message.split('\n')[0]}` : ''}`,
+        });
     });
     return opened.adapter;
   },
 
   /** Loses the device as a driver would, to see what happens then. */
-  async lose_device() {
+  async loseDevice() {
     device?.gpu.destroy();
   },
 
-  async load({ signal, event }: CallContext, from: string | Map<string, Blob>, { precision, keep }: { precision?: Activations; keep?: boolean }): Promise<ModelDescription> {
+  async load(
+    { signal, event }: CallContext,
+    from: string | Map<string, Blob>,
+    { precision, keep }: { precision?: Activations; keep?: boolean },
+  ): Promise<ModelDescription> {
     if (!device) throw new MMARError('usage', 'no device is open: call open_device first');
-    const meter = new LoadMeter(event), store = keep && typeof from === 'string' ? await opfs_keep(notice) : undefined;
-    if (keep && typeof from === 'string' && !store) notice('this browser keeps no files for this page, so the model is loaded anew at each visit');
-    const source = typeof from === 'string' ? block_source(absolute(from), { keep: store, onTraffic: (traffic) => meter.set(traffic) }) : memory_source('the picked files', from);
+    const meter = new LoadMeter(event),
+      store = keep && typeof from === 'string' ? await opfsKeep(notice) : undefined;
+    if (keep && typeof from === 'string' && !store)
+      notice('this browser keeps no files for this page, so the model is loaded anew at each visit');
+    const source =
+      typeof from === 'string'
+        ? blockSource(absolute(from), { keep: store, onTraffic: (traffic) => meter.set(traffic) })
+        : memorySource('the picked files', from);
     try {
-      const checkpoint = await open_checkpoint(source, signal);
+      const checkpoint = await openCheckpoint(source, signal);
       let size = 0;
-      for (const file of new Set([...checkpoint.tensors.values()].map((place) => place.file))) size += (await source.size(file, signal)) ?? 0;
+      for (const file of new Set([...checkpoint.tensors.values()].map((place) => place.file)))
+        size += (await source.size(file, signal)) ?? 0;
       meter.set({ size });
-      const model = await loadMMAR(checkpoint, { device, precision, onProgress: (progress) => meter.set(progress), signal });
+      const model = await loadMMAR(checkpoint, {
+        device,
+        precision,
+        onProgress: (progress) => meter.set(progress),
+        signal,
+      });
       await model.tokenizer().catch(() => {}); // while the files are open; whoever needs it is told
       models.set(++made, model);
       return { model: made, config: model.config, defaults: model.defaults };
@@ -88,10 +111,14 @@ const methods = {
 
   /** The next step of a stream; functions stay here. */
   async next(_: CallContext, stream: number) {
-    const found = find(streams, stream, 'run'), { done, value } = await found.steps.next();
+    const found = find(streams, stream, 'run'),
+      { done, value } = await found.steps.next();
     if (done) return { done };
     found.step = value as GenerateStep;
-    return { done, value: Object.fromEntries(Object.entries(value as object).filter(([, v]) => typeof v !== 'function')) };
+    return {
+      done,
+      value: Object.fromEntries(Object.entries(value as object).filter(([, v]) => typeof v !== 'function')),
+    };
   },
 
   async finish(_: CallContext, stream: number) {
@@ -102,13 +129,16 @@ const methods = {
 
   preview: ({ signal }: CallContext, stream: number) => find(streams, stream, 'run').step!.preview(signal),
   tokens: (_: CallContext, stream: number) => find(streams, stream, 'run').step!.tokens(),
-  encode: ({ signal }: CallContext, model: number, picture: Picture) => find(models, model, 'model').encode(picture, signal),
-  decode: ({ signal }: CallContext, model: number, tokens: ArrayLike<number>) => find(models, model, 'model').decode(tokens, signal),
-  trace: (_: CallContext, model: number, part: string, inputs: TraceTensors, settings: Record<string, string>) => trace(find(models, model, 'model'), part, inputs, settings),
+  encode: ({ signal }: CallContext, model: number, picture: Picture) =>
+    find(models, model, 'model').encode(picture, signal),
+  decode: ({ signal }: CallContext, model: number, tokens: ArrayLike<number>) =>
+    find(models, model, 'model').decode(tokens, signal),
+  trace: (_: CallContext, model: number, part: string, inputs: TraceTensors, settings: Record<string, string>) =>
+    trace(find(models, model, 'model'), part, inputs, settings),
   memory: async (_: CallContext, model: number) => find(models, model, 'model').memory(),
-  set_profile: async (_: CallContext, model: number, on: boolean) => find(models, model, 'model').set_profile(on),
-  kept: () => kept_models(),
-  delete_kept: (_: CallContext, url: string) => delete_kept_model(url),
+  setProfile: async (_: CallContext, model: number, on: boolean) => find(models, model, 'model').setProfile(on),
+  kept: () => keptModels(),
+  deleteKept: (_: CallContext, url: string) => deleteKeptModel(url),
 };
 
 /** What a failure is to the page: where the device was lost, that is why, whatever the browser says first. */
@@ -124,10 +154,14 @@ async function explain(error: unknown, used: Device | undefined): Promise<{ code
 }
 
 async function answer(id: number, method: string, args: unknown[]): Promise<void> {
-  const stop = new AbortController(), used = device;
+  const stop = new AbortController(),
+    used = device;
   stops.set(id, stop);
   try {
-    const run = methods[method as keyof typeof methods] as unknown as (context: CallContext, ...args: unknown[]) => Promise<unknown>;
+    const run = methods[method as keyof typeof methods] as unknown as (
+      context: CallContext,
+      ...args: unknown[]
+    ) => Promise<unknown>;
     if (!run) throw new MMARError('usage', `the worker has no ${method}`);
     const value = await run({ id, signal: stop.signal, event: (event) => say({ id, event }) }, ...args);
     const pixels = (value as Picture | undefined)?.data?.buffer;

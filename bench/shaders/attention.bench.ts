@@ -1,15 +1,32 @@
-import { gqa, self_attention } from '../../shaders/attention.ts';
+import { gqa, selfAttention } from '../../shaders/attention.ts';
 import type { Case } from '../harness.ts';
 
 /** `count` new tokens of each branch over a cache that holds `keys` with them. */
-const cached = (part: string, branches: number, count: number, keys: number, heads: number, kv_heads: number, d: number): Case => ({
-  name: `${part}: ${branches} × ${count} queries over ${keys} keys, heads ${heads}/${kv_heads} of ${d}`,
+const cached = (
+  part: string,
+  branches: number,
+  count: number,
+  keys: number,
+  heads: number,
+  kvHeads: number,
+  d: number,
+): Case => ({
+  name: `${part}: ${branches} × ${count} queries over ${keys} keys, heads ${heads}/${kvHeads} of ${d}`,
   flops: 4 * branches * count * keys * heads * d,
-  bytes: 2 * branches * (2 * count * heads * d + 2 * keys * kv_heads * d),
+  bytes: 2 * branches * (2 * count * heads * d + 2 * keys * kvHeads * d),
   record: (p, t) => {
-    const position = t('u32', branches), ids = t('u32', branches, keys), rows = branches * keys;
+    const position = t('u32', branches),
+      ids = t('u32', branches, keys),
+      rows = branches * keys;
     p.device.write(position, new Uint8Array(Uint32Array.from({ length: position.pitch }, () => keys - count).buffer));
-    gqa(p, t('bf16', branches * count, heads * d), { k: t('bf16', rows, kv_heads * d), v: t('bf16', rows, kv_heads * d) }, { branches, capacity: keys, position, ids }, { heads, kv_heads, head_dim: d }, false);
+    gqa(
+      p,
+      t('bf16', branches * count, heads * d),
+      { k: t('bf16', rows, kvHeads * d), v: t('bf16', rows, kvHeads * d) },
+      { branches, capacity: keys, position, ids },
+      { heads, kvHeads, headDim: d },
+      false,
+    );
   },
 });
 
@@ -17,7 +34,7 @@ const full = (part: string, rows: number, heads: number, d: number): Case => ({
   name: `${part}: ${rows} rows, ${heads} heads of ${d}`,
   flops: 4 * rows * rows * heads * d,
   bytes: 2 * 4 * rows * heads * d,
-  record: (p, t) => self_attention(p, t('bf16', rows, 3 * heads * d), heads, d),
+  record: (p, t) => selfAttention(p, t('bf16', rows, 3 * heads * d), heads, d),
 });
 
 export const cases = [

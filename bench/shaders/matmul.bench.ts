@@ -1,14 +1,35 @@
 import { matmul } from '../../shaders/matmul.ts';
 import type { Case } from '../harness.ts';
 
-const linear = (part: string, m: number, k: number, n: number, { act = 'none' as 'none' | 'silu' | 'gelu', rank = 0, runs = 1 } = {}): Case => ({
+const linear = (
+  part: string,
+  m: number,
+  k: number,
+  n: number,
+  { act = 'none' as 'none' | 'silu' | 'gelu', rank = 0, runs = 1 } = {},
+): Case => ({
   name: `${part}: [${m}, ${k}] × [${n}, ${k}]${rank ? `, PLoRA of rank ${rank} × ${runs}` : ''}`,
   flops: 2 * m * (n * (k + rank) + runs * rank * k),
   bytes: 2 * (m * k + n * (k + rank) + m * n + runs * rank * (k + m)),
-  record: (p, t) => matmul(p, t('bf16', m, k), {
-    weight: t('bf16', n, k + rank), bias: t('bf16', n), in_features: k,
-    lora: rank ? { a: t('bf16', runs * rank, k), rank, scale: 1, first_columns: Array.from({ length: runs }, (_, i) => (4 * Math.floor((i * n) / runs / 4))) } : undefined,
-  }, { act, lora: rank > 0 }),
+  record: (p, t) =>
+    matmul(
+      p,
+      t('bf16', m, k),
+      {
+        weight: t('bf16', n, k + rank),
+        bias: t('bf16', n),
+        inFeatures: k,
+        lora: rank
+          ? {
+              a: t('bf16', runs * rank, k),
+              rank,
+              scale: 1,
+              firstColumns: Array.from({ length: runs }, (_, i) => 4 * Math.floor((i * n) / runs / 4)),
+            }
+          : undefined,
+      },
+      { act, lora: rank > 0 },
+    ),
 });
 
 export const cases = [

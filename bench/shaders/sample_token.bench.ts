@@ -1,10 +1,27 @@
-import { sample_token } from '../../shaders/sample_token.ts';
+import { sampleToken } from '../../shaders/sample_token.ts';
 import type { Case } from '../harness.ts';
 
 const sampled = (part: string, vocab: number, temperature: number, top_p: number): Case => ({
   name: `${part}: ${vocab} tokens, temperature ${temperature}, top_p ${top_p}`,
   bytes: 4 * vocab,
-  record: (p, t) => sample_token(p, t('f32', 1, vocab), t('u32', 2), { branches: 1, capacity: 1, position: t('u32', 1), ids: t('u32', 1, 1) }, vocab, { temperature, top_p }),
+  record: (p, t) =>
+    sampleToken(
+      p,
+      t('f32', 1, vocab),
+      t('u32', 2),
+      { branches: 1, capacity: 1, position: t('u32', 1), ids: t('u32', 1, 1) },
+      vocab,
+      { temperature, top_p },
+    ),
 });
 
-export const cases = [['emoji', 1024], ['0.5B', 151936]].flatMap(([part, vocab]) => [[0, 1], [0.7, 1], [0.7, 0.8]].map(([t, top_p]) => sampled(part as string, vocab as number, t, top_p)));
+export const cases = [
+  ['emoji', 1024],
+  ['0.5B', 151936],
+].flatMap(([part, vocab]) =>
+  [
+    [0, 1],
+    [0.7, 1],
+    [0.7, 0.8],
+  ].map(([t, top_p]) => sampled(part as string, vocab as number, t, top_p)),
+);

@@ -1,14 +1,14 @@
 import readline from 'node:readline';
 import type { Command } from 'commander';
-import { open_checkpoint } from '../../loaders/checkpoint.ts';
+import { MMARError } from '../../base/error.ts';
+import { openCheckpoint } from '../../loaders/checkpoint.ts';
 import type { Message } from '../../loaders/tokenizer.ts';
-import { type TextModel, loadQwen2 } from '../../model/chat.ts';
-import { MMARError } from '../../platform/error.ts';
-import { node_platform } from '../../platform/node.ts';
+import { loadQwen2, type TextModel } from '../../model/chat.ts';
+import { nodePlatform } from '../../platform/node.ts';
 import { say } from '../errors.ts';
-import { type CommonOptions, count, option, real, some_text, with_common } from '../options.ts';
-import { seconds_since } from '../progress.ts';
-import { with_device } from '../session.ts';
+import { type CommonOptions, count, option, real, someText, withCommon } from '../options.ts';
+import { secondsSince } from '../progress.ts';
+import { withDevice } from '../session.ts';
 
 interface Options extends CommonOptions {
   system?: string;
@@ -27,12 +27,16 @@ Examples:
   mmar chat --llm ./Qwen2.5-0.5B-Instruct --system "Answer in one word." --temperature 0.7 --top-p 0.8
   echo "Name three colours." | mmar chat --llm ./Qwen2.5-0.5B-Instruct --json | jq -r .text`;
 
-export function add_chat(program: Command): void {
-  with_common(program.command('chat').description('Talk to the text model.'))
-    .addOption(option('--system <text>', "the system's message (default: the chat template's)", some_text))
+export function addChat(program: Command): void {
+  withCommon(program.command('chat').description('Talk to the text model.'))
+    .addOption(option('--system <text>', "the system's message (default: the chat template's)", someText))
     .addOption(option('--max-new-tokens <n>', "an answer's most tokens", count(1)).default(512))
-    .addOption(option('--temperature <t>', "0: the likeliest token each time (default: the Qwen2 folder's, else 0)", real(0)))
-    .addOption(option('--top-p <p>', 'choose among the likeliest tokens that together have this probability', real(0, 1, true)))
+    .addOption(
+      option('--temperature <t>', "0: the likeliest token each time (default: the Qwen2 folder's, else 0)", real(0)),
+    )
+    .addOption(
+      option('--top-p <p>', 'choose among the likeliest tokens that together have this probability', real(0, 1, true)),
+    )
     .addOption(option('--seed <n>', 'the same seed gives the same answers', count(0)).default(0))
     .addHelpText('after', examples)
     .action(chat);
@@ -41,16 +45,30 @@ export function add_chat(program: Command): void {
 async function chat(options: Options): Promise<void> {
   const { llm, set, vae } = options;
   if (llm && (set || vae)) throw new MMARError('usage', '--set and --vae change an MMAR checkpoint; give --llm alone');
-  await with_device(options, async (opened) => {
-    const model = await loadQwen2(opened.checkpoint, { precision: options.precision, ...opened.loading() });
-    opened.loaded();
-    await talk(model, options, opened.signal);
-  }, llm ? () => open_checkpoint(node_platform.source(llm)) : undefined);
+  await withDevice(
+    options,
+    async (opened) => {
+      const model = await loadQwen2(opened.checkpoint, { precision: options.precision, ...opened.loading() });
+      opened.loaded();
+      await talk(model, options, opened.signal);
+    },
+    llm ? () => openCheckpoint(nodePlatform.source(llm)) : undefined,
+  );
 }
 
-async function talk(model: TextModel, { system, maxNewTokens: max_new_tokens, temperature, topP: top_p, seed, json }: Options, signal: AbortSignal): Promise<void> {
-  const first: Message[] = system ? [{ role: 'system', content: system }] : [], interactive = process.stdin.isTTY && !json;
-  const lines = readline.createInterface({ input: process.stdin, output: interactive ? process.stdout : undefined, prompt: '> ', signal });
+async function talk(
+  model: TextModel,
+  { system, maxNewTokens: max_new_tokens, temperature, topP: top_p, seed, json }: Options,
+  signal: AbortSignal,
+): Promise<void> {
+  const first: Message[] = system ? [{ role: 'system', content: system }] : [],
+    interactive = process.stdin.isTTY && !json;
+  const lines = readline.createInterface({
+    input: process.stdin,
+    output: interactive ? process.stdout : undefined,
+    prompt: '> ',
+    signal,
+  });
   lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT')); // readline takes Ctrl-C from the terminal
   let messages = [...first];
   if (interactive) lines.prompt();
@@ -60,7 +78,7 @@ async function talk(model: TextModel, { system, maxNewTokens: max_new_tokens, te
     if (text === '/reset') messages = [...first];
     else if (text) {
       try {
-        const answer = await answer_to([...messages, { role: 'user', content: text }]);
+        const answer = await answerTo([...messages, { role: 'user', content: text }]);
         messages.push({ role: 'user', content: text }, { role: 'assistant', content: answer });
       } catch (error) {
         if (!interactive || !(error instanceof MMARError && error.code === 'usage')) throw error;
@@ -72,15 +90,16 @@ async function talk(model: TextModel, { system, maxNewTokens: max_new_tokens, te
   lines.close();
   if (signal.aborted) throw new MMARError('cancelled', 'cancelled');
 
-  async function answer_to(turns: Message[]): Promise<string> {
+  async function answerTo(turns: Message[]): Promise<string> {
     const start = performance.now();
-    let answer = '', tokens = 0;
+    let answer = '',
+      tokens = 0;
     for await (const piece of model.reply(turns, { max_new_tokens, temperature, top_p, seed, signal })) {
       answer += piece.text;
       if (piece.id >= 0) tokens++;
       if (!json) process.stdout.write(piece.text);
     }
-    console.log(json ? JSON.stringify({ text: answer, tokens, seconds: seconds_since(start) }) : '');
+    console.log(json ? JSON.stringify({ text: answer, tokens, seconds: secondsSince(start) }) : '');
     return answer;
   }
 }

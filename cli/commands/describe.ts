@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { say } from '../errors.ts';
-import { read_picture } from '../files.ts';
-import { type CommonOptions, count, option, real, some_text, with_common } from '../options.ts';
-import { seconds_since } from '../progress.ts';
-import { with_model } from '../session.ts';
+import { readPicture } from '../files.ts';
+import { type CommonOptions, count, option, real, someText, withCommon } from '../options.ts';
+import { secondsSince } from '../progress.ts';
+import { withModel } from '../session.ts';
 
 interface Options extends CommonOptions {
   question: string;
@@ -21,12 +21,23 @@ Examples:
   mmar describe photo.jpg --temperature 0.8 --top-p 0.9 --seed 7
   mmar describe apple.png --json | jq -r .text`;
 
-export function add_describe(program: Command): void {
-  with_common(program.command('describe').description('Read a picture: answer a question about it.').argument('<image>', 'a PNG, JPEG or WebP file'))
-    .addOption(option('--question <text>', 'what to ask', some_text).default('What is this?'))
+export function addDescribe(program: Command): void {
+  withCommon(
+    program
+      .command('describe')
+      .description('Read a picture: answer a question about it.')
+      .argument('<image>', 'a PNG, JPEG or WebP file'),
+  )
+    .addOption(option('--question <text>', 'what to ask', someText).default('What is this?'))
     .addOption(option('--max-new-tokens <n>', "the answer's most tokens (default: the checkpoint's)", count(1)))
     .addOption(option('--temperature <t>', '0: the likeliest token each time', real(0)).default(0))
-    .addOption(option('--top-p <p>', 'choose among the likeliest tokens that together have this probability', real(0, 1, true)).default(1))
+    .addOption(
+      option(
+        '--top-p <p>',
+        'choose among the likeliest tokens that together have this probability',
+        real(0, 1, true),
+      ).default(1),
+    )
     .addOption(option('--seed <n>', 'the same seed gives the same answer', count(0)).default(0))
     .option('--verbose', 'say on stderr how long it took')
     .addHelpText('after', examples)
@@ -35,10 +46,11 @@ export function add_describe(program: Command): void {
 
 async function describe(file: string, options: Options): Promise<void> {
   const { question, maxNewTokens: max_new_tokens, temperature, topP: top_p, seed, json } = options;
-  const image = await read_picture(file);
-  await with_model(options, async ({ model, adapter, progress, signal }) => {
+  const image = await readPicture(file);
+  await withModel(options, async ({ model, adapter, progress, signal }) => {
     const start = performance.now();
-    let text = '', tokens = 0;
+    let text = '',
+      tokens = 0;
     progress.busy('reading the picture');
     for await (const piece of model.describe({ image, question, max_new_tokens, temperature, top_p, seed, signal })) {
       progress.stop();
@@ -47,7 +59,7 @@ async function describe(file: string, options: Options): Promise<void> {
       if (!json) process.stdout.write(piece.text);
     }
     progress.stop();
-    const seconds = seconds_since(start);
+    const seconds = secondsSince(start);
     console.log(json ? JSON.stringify({ text, tokens, seconds }) : '');
     if (options.verbose) say(`${tokens} tokens in ${seconds.toFixed(2)} s on ${adapter}`);
   });

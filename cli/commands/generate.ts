@@ -1,13 +1,13 @@
 import path from 'node:path';
 import type { Command } from 'commander';
+import type { Picture } from '../../base/platform.ts';
 import type { DrawingSettings } from '../../model/drawing.ts';
 import type { MMAR } from '../../model/mmar.ts';
-import type { Picture } from '../../platform/platform.ts';
 import { usage } from '../errors.ts';
-import { check_output, is_folder, write_picture } from '../files.ts';
-import { type CommonOptions, count, one_of, option, real, some_text, with_common } from '../options.ts';
-import { megabytes, seconds_since, table } from '../progress.ts';
-import { type Session, with_model } from '../session.ts';
+import { checkOutput, isFolder, writePicture } from '../files.ts';
+import { type CommonOptions, count, oneOf, option, real, someText, withCommon } from '../options.ts';
+import { megabytes, secondsSince, table } from '../progress.ts';
+import { type Session, withModel } from '../session.ts';
 
 interface Options extends CommonOptions, Partial<Omit<DrawingSettings, 'cfg_schedule'>> {
   cfgSchedule?: DrawingSettings['cfg_schedule'];
@@ -25,43 +25,73 @@ Examples:
   mmar generate rocket --profile --adapter lavapipe
   mmar generate rocket --json | jq .pictures[0].file`;
 
-export function add_generate(program: Command): void {
-  with_common(program.command('generate').description('Draw pictures from words.').argument('[prompt]', 'what to draw; none: anything', ''))
-    .addOption(option('-o, --output <file>', 'PNG to write, or a folder; {seed}, {n} and {prompt} in it are filled in (default: mmar-{prompt}-{seed}.png)', some_text))
+export function addGenerate(program: Command): void {
+  withCommon(
+    program
+      .command('generate')
+      .description('Draw pictures from words.')
+      .argument('[prompt]', 'what to draw; none: anything', ''),
+  )
+    .addOption(
+      option(
+        '-o, --output <file>',
+        'PNG to write, or a folder; {seed}, {n} and {prompt} in it are filled in (default: mmar-{prompt}-{seed}.png)',
+        someText,
+      ),
+    )
     .addOption(option('--seed <n>', 'the same seed gives the same picture', count(0)).default(0))
     .addOption(option('-n, --count <n>', 'how many pictures, with seeds from --seed up', count(1)).default(1))
     .addOption(option('--cfg <w>', 'guidance: 1 is none, more follows the words more closely', real(0)))
-    .addOption(option('--cfg-schedule <name>', 'constant, or linear: from 1 up to --cfg as tokens become known', one_of('constant', 'linear')))
+    .addOption(
+      option(
+        '--cfg-schedule <name>',
+        'constant, or linear: from 1 up to --cfg as tokens become known',
+        oneOf('constant', 'linear'),
+      ),
+    )
     .addOption(option('--iterations <n>', 'iterations of the masked AR', count(1)))
     .addOption(option('--steps <n>', 'diffusion steps of each token', count(1)))
     .addOption(option('--eta <x>', '0 is DDIM, 1 is DDPM', real(0, 1)))
     .addOption(option('--temperature <t>', 'multiplies the noise', real(0)))
     .option('--profile', 'print the seconds that each part took on the device')
-    .addHelpText('after', `\nSettings that are not given are the checkpoint's own (generation_config.json).\n${examples}`)
+    .addHelpText(
+      'after',
+      `\nSettings that are not given are the checkpoint's own (generation_config.json).\n${examples}`,
+    )
     .action(generate);
 }
 
 async function generate(prompt: string, options: Options): Promise<void> {
   const { seed, count, json } = options;
-  if (seed > Number.MAX_SAFE_INTEGER - (count - 1)) throw usage(`--seed ${seed} with -n ${count} passes 2^53 - 1; give a smaller seed`);
-  const files = Array.from({ length: count }, (_, i) => file_name(options.output, prompt, seed + i, i + 1, count));
-  for (const file of files) check_output(file, '.png');
+  if (seed > Number.MAX_SAFE_INTEGER - (count - 1))
+    throw usage(`--seed ${seed} with -n ${count} passes 2^53 - 1; give a smaller seed`);
+  const files = Array.from({ length: count }, (_, i) => fileName(options.output, prompt, seed + i, i + 1, count));
+  for (const file of files) checkOutput(file, '.png');
 
-  await with_model(options, async (session) => {
-    const { model, adapter } = session, pictures: { file: string; seed: number; seconds: number }[] = [];
-    if (options.profile || json) model.set_profile(true);
-    for (const [i, file] of files.entries()) {
-      const start = performance.now(), picture = await draw(session, prompt, { ...options, seed: seed + i }), seconds = seconds_since(start);
-      await write_picture(file, picture);
-      pictures.push({ file, seed: seed + i, seconds });
-      if (!json) console.log(`${file}  seed ${seed + i}  ${seconds.toFixed(2)} s`);
-    }
-    const { weights, peak } = model.memory(), profile = model.set_profile(false);
-    if (json) console.log(JSON.stringify({ pictures, memory: { weights, peak }, adapter, profile }));
-    else console.log(summary(model, adapter, options.profile ? profile : {}).join('\n'));
-  }, ({ diffusion: { timesteps } }) => {
-    if (options.steps !== undefined && options.steps > timesteps) throw usage(`--steps is ${options.steps}; give a whole number from 1 to ${timesteps}, all that this model has`);
-  });
+  await withModel(
+    options,
+    async (session) => {
+      const { model, adapter } = session,
+        pictures: { file: string; seed: number; seconds: number }[] = [];
+      if (options.profile || json) model.setProfile(true);
+      for (const [i, file] of files.entries()) {
+        const start = performance.now(),
+          picture = await draw(session, prompt, { ...options, seed: seed + i }),
+          seconds = secondsSince(start);
+        await writePicture(file, picture);
+        pictures.push({ file, seed: seed + i, seconds });
+        if (!json) console.log(`${file}  seed ${seed + i}  ${seconds.toFixed(2)} s`);
+      }
+      const { weights, peak } = model.memory(),
+        profile = model.setProfile(false);
+      if (json) console.log(JSON.stringify({ pictures, memory: { weights, peak }, adapter, profile }));
+      else console.log(summary(model, adapter, options.profile ? profile : {}).join('\n'));
+    },
+    ({ diffusion: { timesteps } }) => {
+      if (options.steps !== undefined && options.steps > timesteps)
+        throw usage(`--steps is ${options.steps}; give a whole number from 1 to ${timesteps}, all that this model has`);
+    },
+  );
 }
 
 /** One picture, with a bar over its iterations. */
@@ -69,7 +99,17 @@ async function draw({ model, progress, signal }: Session, prompt: string, option
   const { seed, cfg, cfgSchedule: cfg_schedule, iterations, steps, eta, temperature } = options;
   let picture: Picture | undefined;
   progress.start(`${prompt || 'anything'}, seed ${seed}`, iterations ?? model.defaults.iterations);
-  for await (const step of model.generate({ prompt, seed, cfg, cfg_schedule, iterations, steps, eta, temperature, signal })) {
+  for await (const step of model.generate({
+    prompt,
+    seed,
+    cfg,
+    cfg_schedule,
+    iterations,
+    steps,
+    eta,
+    temperature,
+    signal,
+  })) {
     progress.update(step.iteration);
     if (step.known === step.total) picture = await step.preview(signal);
   }
@@ -78,8 +118,13 @@ async function draw({ model, progress, signal }: Session, prompt: string, option
 }
 
 function summary(model: MMAR, adapter: string, profile: Record<string, number>): string[] {
-  const { weights, peak } = model.memory(), total = Object.values(profile).reduce((sum, s) => sum + s, 0);
-  const parts = Object.entries(profile).map(([part, seconds]) => [part, seconds.toFixed(3), `${((100 * seconds) / total).toFixed(1)} %`]);
+  const { weights, peak } = model.memory(),
+    total = Object.values(profile).reduce((sum, s) => sum + s, 0);
+  const parts = Object.entries(profile).map(([part, seconds]) => [
+    part,
+    seconds.toFixed(3),
+    `${((100 * seconds) / total).toFixed(1)} %`,
+  ]);
   return [
     `on ${adapter}; device memory ${megabytes(peak)} at the peak, ${megabytes(weights)} of it weights`,
     ...(parts.length ? ['', ...table([['part', 'seconds', 'share'], ...parts, ['all', total.toFixed(3), '']])] : []),
@@ -87,15 +132,22 @@ function summary(model: MMAR, adapter: string, profile: Record<string, number>):
 }
 
 /** Where picture number `n` of `count` goes. */
-function file_name(pattern: string | undefined, prompt: string, seed: number, n: number, count: number): string {
+function fileName(pattern: string | undefined, prompt: string, seed: number, n: number, count: number): string {
   const plain = `mmar-{prompt}-{seed}.png`;
   let name = pattern ?? plain;
-  if (is_folder(name) || /[/\\]$/.test(name)) name = path.join(name, plain);
+  if (isFolder(name) || /[/\\]$/.test(name)) name = path.join(name, plain);
   if (count > 1 && !/\{(seed|n)\}/.test(name)) {
     const { dir, name: stem, ext } = path.parse(name);
     name = path.join(dir, `${stem}-{seed}${ext}`);
   }
-  const words = prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '');
-  const values = { seed: String(seed), n: String(n).padStart(String(count).length, '0'), prompt: [...words].slice(0, 40).join('') || 'anything' };
+  const words = prompt
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+    .replace(/^-+|-+$/g, '');
+  const values = {
+    seed: String(seed),
+    n: String(n).padStart(String(count).length, '0'),
+    prompt: [...words].slice(0, 40).join('') || 'anything',
+  };
   return name.replace(/\{(seed|n|prompt)\}/g, (_, key: keyof typeof values) => values[key]);
 }

@@ -1,22 +1,22 @@
 import type { Command } from 'commander';
+import { MMARError } from '../../base/error.ts';
 import { Device } from '../../engine/device.ts';
 import type { Checkpoint } from '../../loaders/checkpoint.ts';
 import type { Config } from '../../model/config.ts';
-import { read_config } from '../../model/mmar.ts';
-import { plan_parts } from '../../model/parts.ts';
-import { type MemoryPlan, plan_memory } from '../../model/plan.ts';
-import { declared_checkpoint } from '../../model/random_weights.ts';
-import { with_settings } from '../../model/settings.ts';
+import { readConfig } from '../../model/mmar.ts';
+import { planParts } from '../../model/parts.ts';
+import { type MemoryPlan, planMemory } from '../../model/plan.ts';
+import { declaredCheckpoint } from '../../model/random_weights.ts';
+import { withSettings } from '../../model/settings.ts';
 import type { Activations } from '../../model/weights.ts';
-import { MMARError } from '../../platform/error.ts';
-import { available_memory } from '../../platform/memory.ts';
-import { close_gpu, node_adapter } from '../../platform/node_gpu.ts';
-import { type CheckpointOptions, open_composed, with_checkpoint } from '../checkpoint.ts';
-import { one_of, option, some_text } from '../options.ts';
+import { availableMemory } from '../../platform/memory.ts';
+import { closeGPU, nodeAdapter } from '../../platform/node_gpu.ts';
+import { type CheckpointOptions, openComposed, withCheckpoint } from '../checkpoint.ts';
+import { oneOf, option, someText } from '../options.ts';
 import { megabytes, table } from '../progress.ts';
-import { quiet_native_warnings } from '../quiet.ts';
-import { stop_signal } from '../stop.ts';
-import { read_config_file } from './init.ts';
+import { quietNativeWarnings } from '../quiet.ts';
+import { stopSignal } from '../stop.ts';
+import { readConfigFile } from './init.ts';
 
 interface Part {
   tensors: number;
@@ -43,12 +43,21 @@ Examples:
   mmar inspect --config mmar-7b --plan  what a model of that config would have and take
   mmar inspect ./mmar-0.5b --plan --adapter lavapipe`;
 
-export function add_inspect(program: Command): void {
-  with_checkpoint(program.command('inspect').description("Show a checkpoint's parts, and what is missing, wrong or unexpected in it.").argument('[dir]', 'a folder or a URL; the same as --model'))
-    .addOption(option('--config <name>', 'a config in place of a checkpoint: mmar-0.5b, mmar-7b, or a JSON file', some_text))
+export function addInspect(program: Command): void {
+  withCheckpoint(
+    program
+      .command('inspect')
+      .description("Show a checkpoint's parts, and what is missing, wrong or unexpected in it.")
+      .argument('[dir]', 'a folder or a URL; the same as --model'),
+  )
+    .addOption(
+      option('--config <name>', 'a config in place of a checkpoint: mmar-0.5b, mmar-7b, or a JSON file', someText),
+    )
     .option('--plan', 'show the memory that it takes on a device')
-    .addOption(option('--adapter <name>', 'whose limits the plan has to keep to', some_text))
-    .addOption(option('--precision <type>', 'activations of the plan: bf16 or f32', one_of('bf16', 'f32')).default('bf16'))
+    .addOption(option('--adapter <name>', 'whose limits the plan has to keep to', someText))
+    .addOption(
+      option('--precision <type>', 'activations of the plan: bf16 or f32', oneOf('bf16', 'f32')).default('bf16'),
+    )
     .option('--json', 'print one JSON object')
     .addHelpText('after', examples)
     .action(inspect);
@@ -56,16 +65,33 @@ export function add_inspect(program: Command): void {
 
 async function inspect(dir: string | undefined, options: Options): Promise<void> {
   const { config: name, set, json, precision } = options;
-  const checkpoint = name ? declared_checkpoint(with_settings(read_config_file(name), set ?? {}), name) : await open_composed({ ...options, model: dir ?? options.model });
+  const checkpoint = name
+    ? declaredCheckpoint(withSettings(readConfigFile(name), set ?? {}), name)
+    : await openComposed({ ...options, model: dir ?? options.model });
   const { source } = checkpoint;
   try {
-    const config = await read_config(checkpoint, stop_signal);
-    const parts = sum_up(checkpoint), found = plan_parts(checkpoint, config, 'bf16').weights.compare(checkpoint);
-    const plan = options.plan ? await plan_for(checkpoint, config, precision, options.adapter) : undefined;
+    const config = await readConfig(checkpoint, stopSignal);
+    const parts = sumUp(checkpoint),
+      found = planParts(checkpoint, config, 'bf16').weights.compare(checkpoint);
+    const plan = options.plan ? await planFor(checkpoint, config, precision, options.adapter) : undefined;
     if (json) console.log(JSON.stringify({ model: source.name, config, parts, ...found, plan }));
-    else console.log([source.name, '', ...part_lines(parts), '', ...Object.entries(found).map(([what, names]) => `${what}: ${listed(names)}`), ...(plan ? ['', ...plan_lines(plan)] : [])].join('\n'));
+    else
+      console.log(
+        [
+          source.name,
+          '',
+          ...partLines(parts),
+          '',
+          ...Object.entries(found).map(([what, names]) => `${what}: ${listed(names)}`),
+          ...(plan ? ['', ...planLines(plan)] : []),
+        ].join('\n'),
+      );
     const bad = found.missing.length + found.wrong.length;
-    if (bad) throw new MMARError('checkpoint', `${source.name}: ${found.missing.length} tensors are missing and ${found.wrong.length} wrong; check config.json, or convert the checkpoint again`);
+    if (bad)
+      throw new MMARError(
+        'checkpoint',
+        `${source.name}: ${found.missing.length} tensors are missing and ${found.wrong.length} wrong; check config.json, or convert the checkpoint again`,
+      );
   } finally {
     await source.close();
   }
@@ -78,28 +104,59 @@ interface Planned extends MemoryPlan {
   available?: number;
 }
 
-async function plan_for(checkpoint: Checkpoint, config: Config, precision: Activations, choice?: string): Promise<Planned> {
-  if (!choice) return plan_memory(checkpoint, config, { precision });
-  quiet_native_warnings();
-  const { adapter, name } = await node_adapter(choice), device = await Device.open(adapter);
+async function planFor(
+  checkpoint: Checkpoint,
+  config: Config,
+  precision: Activations,
+  choice?: string,
+): Promise<Planned> {
+  if (!choice) return planMemory(checkpoint, config, { precision });
+  quietNativeWarnings();
+  const { adapter, name } = await nodeAdapter(choice),
+    device = await Device.open(adapter);
   try {
-    return { ...(await plan_memory(checkpoint, config, { precision, device })), adapter: name, available: device.software ? available_memory() : undefined };
+    return {
+      ...(await planMemory(checkpoint, config, { precision, device })),
+      adapter: name,
+      available: device.software ? availableMemory() : undefined,
+    };
   } finally {
     device.destroy();
-    close_gpu();
+    closeGPU();
   }
 }
 
-function plan_lines({ weights, drawing, both, drawing_peak, peak, split, precision, weight_type, adapter, available }: Planned): string[] {
-  const row = (name: string, pick: (task: MemoryPlan['both']) => number) => [name, megabytes(pick(drawing)), megabytes(pick(both))];
+function planLines({
+  weights,
+  drawing,
+  both,
+  drawingPeak,
+  peak,
+  split,
+  precision,
+  weightType,
+  adapter,
+  available,
+}: Planned): string[] {
+  const row = (name: string, pick: (task: MemoryPlan['both']) => number) => [
+    name,
+    megabytes(pick(drawing)),
+    megabytes(pick(both)),
+  ];
   return [
-    `memory on the device: weights ${weight_type}, activations ${precision}, ${adapter ?? 'the limits that WebGPU guarantees'}`, '',
+    `memory on the device: weights ${weightType}, activations ${precision}, ${adapter ?? 'the limits that WebGPU guarantees'}`,
+    '',
     ...table([
-      ['', 'to draw', 'to draw and read'], row('weights', () => weights), row('keys and values', ({ caches }) => caches), row('work buffers', ({ work }) => work), row('tokens, tables, parameters', ({ state }) => state),
-      ['peak', megabytes(drawing_peak), megabytes(peak)],
+      ['', 'to draw', 'to draw and read'],
+      row('weights', () => weights),
+      row('keys and values', ({ caches }) => caches),
+      row('work buffers', ({ work }) => work),
+      row('tokens, tables, parameters', ({ state }) => state),
+      ['peak', megabytes(drawingPeak), megabytes(peak)],
     ]),
     ...(available === undefined ? [] : ['', `${megabytes(available)} are free on this machine`]),
-    '', `split over buffers: ${listed(split.map(({ name, bytes, pieces }) => `${shortened(name)} (${megabytes(bytes)} in ${pieces})`))}`,
+    '',
+    `split over buffers: ${listed(split.map(({ name, bytes, pieces }) => `${shortened(name)} (${megabytes(bytes)} in ${pieces})`))}`,
   ];
 }
 
@@ -107,16 +164,16 @@ function plan_lines({ weights, drawing, both, drawing_peak, peak, split, precisi
 const shortened = (name: string): string => name.replace(/^([^+]+)\+.*\+/, '$1+…+');
 
 /** The part that a tensor belongs to, as the checkpoint names it. */
-function part_of(name: string): string {
+function partOf(name: string): string {
   if (name.startsWith('llm.')) return /\.lora_[AB]\./.test(name) ? 'llm PLoRA' : 'llm';
   if (name === 'image_start' || name === 'image_end') return 'image_start, image_end';
   return name.split('.')[0];
 }
 
-function sum_up(checkpoint: Checkpoint): Record<string, Part> {
+function sumUp(checkpoint: Checkpoint): Record<string, Part> {
   const parts: Record<string, Part> = {};
   for (const [name, { entry }] of checkpoint.tensors) {
-    const part = (parts[part_of(name)] ??= { tensors: 0, parameters: 0, bytes: 0, types: [] });
+    const part = (parts[partOf(name)] ??= { tensors: 0, parameters: 0, bytes: 0, types: [] });
     part.tensors++;
     part.parameters += entry.shape.reduce((a, b) => a * b, 1);
     part.bytes += entry.bytes;
@@ -125,12 +182,21 @@ function sum_up(checkpoint: Checkpoint): Record<string, Part> {
   return parts;
 }
 
-function part_lines(parts: Record<string, Part>): string[] {
-  const rows = Object.entries(parts), total = (key: 'tensors' | 'parameters' | 'bytes') => rows.reduce((sum, [, part]) => sum + part[key], 0);
-  const row = (name: string, tensors: number, parameters: number, bytes: number, types: string) => [name, String(tensors), parameters.toLocaleString('en'), megabytes(bytes), types];
+function partLines(parts: Record<string, Part>): string[] {
+  const rows = Object.entries(parts),
+    total = (key: 'tensors' | 'parameters' | 'bytes') => rows.reduce((sum, [, part]) => sum + part[key], 0);
+  const row = (name: string, tensors: number, parameters: number, bytes: number, types: string) => [
+    name,
+    String(tensors),
+    parameters.toLocaleString('en'),
+    megabytes(bytes),
+    types,
+  ];
   return table([
     ['part', 'tensors', 'parameters', 'size', 'types'],
-    ...rows.map(([name, { tensors, parameters, bytes, types }]) => row(name, tensors, parameters, bytes, types.join(' '))),
+    ...rows.map(([name, { tensors, parameters, bytes, types }]) =>
+      row(name, tensors, parameters, bytes, types.join(' ')),
+    ),
     row('all', total('tensors'), total('parameters'), total('bytes'), ''),
   ]);
 }
@@ -138,5 +204,10 @@ function part_lines(parts: Record<string, Part>): string[] {
 /** The first names of a list, and how many more there are. */
 function listed(names: string[], most = 10): string {
   if (!names.length) return 'none';
-  return [...names.slice(0, most), ...(names.length > most ? [`and ${names.length - most} more (--json lists all)`] : [])].map((name) => (names.length > 1 ? `\n  ${name}` : name)).join('');
+  return [
+    ...names.slice(0, most),
+    ...(names.length > most ? [`and ${names.length - most} more (--json lists all)`] : []),
+  ]
+    .map((name) => (names.length > 1 ? `\n  ${name}` : name))
+    .join('');
 }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { adapters, mmar, mmar_json, new_folder } from './mmar.ts';
+import { adapters, mmar, mmarJSON, newFolder } from './mmar.ts';
 
 interface Drawn {
   pictures: { file: string; seed: number; seconds: number }[];
@@ -12,10 +12,12 @@ interface Drawn {
   profile: Record<string, number>;
 }
 
-const found = (await adapters()).map(({ name }) => name), fast = found[0];
-const folder = new_folder(), short = ['--iterations', '2', '--steps', '3'];
+const found = (await adapters()).map(({ name }) => name),
+  fast = found[0];
+const folder = newFolder(),
+  short = ['--iterations', '2', '--steps', '3'];
 const bytes = (file: string) => fs.readFileSync(path.join(folder, file)).toString('base64');
-const draw = (...words: string[]) => mmar_json<Drawn>(['generate', ...words], folder);
+const draw = (...words: string[]) => mmarJSON<Drawn>(['generate', ...words], folder);
 
 test('a red apple, twice: the same bytes', async () => {
   const { code, stdout } = await mmar(['generate', 'red apple', '--seed', '1'], { cwd: folder });
@@ -26,23 +28,37 @@ test('a red apple, twice: the same bytes', async () => {
 
   const { pictures, memory, adapter, profile } = again;
   assert.is(adapter, fast);
-  assert.equal(pictures.map(({ file, seed }) => [file, seed]), [['again.png', 1]]);
+  assert.equal(
+    pictures.map(({ file, seed }) => [file, seed]),
+    [['again.png', 1]],
+  );
   assert.ok(pictures[0].seconds > 0);
-  assert.ok(memory.weights > 19e6 && memory.peak > memory.weights && memory.peak < 2 * memory.weights, JSON.stringify(memory));
-  for (const part of ['text prefill', 'EmbeddingViT', 'LLM', 'Diffusion MLP', 'decode']) assert.ok(profile[part] > 0, `no time for ${part}`);
+  assert.ok(
+    memory.weights > 19e6 && memory.peak > memory.weights && memory.peak < 2 * memory.weights,
+    JSON.stringify(memory),
+  );
+  for (const part of ['text prefill', 'EmbeddingViT', 'LLM', 'Diffusion MLP', 'decode'])
+    assert.ok(profile[part] > 0, `no time for ${part}`);
 });
 
-for (const [adapter, pattern] of [['swiftshader', /swiftshader/i], ['lavapipe', /llvmpipe/i]] as const) {
-  const here = found.some((name) => pattern.test(name)), drawn_on = here ? test : test.skip;
+for (const [adapter, pattern] of [
+  ['swiftshader', /swiftshader/i],
+  ['lavapipe', /llvmpipe/i],
+] as const) {
+  const here = found.some((name) => pattern.test(name)),
+    drawnOn = here ? test : test.skip;
   if (!here) console.log(`skipped: no adapter ${adapter}`);
-  drawn_on(`a red apple on ${adapter}: the same bytes`, async () => {
+  drawnOn(`a red apple on ${adapter}: the same bytes`, async () => {
     const { adapter: used } = await draw('red apple', '--seed', '1', '--adapter', adapter, '-o', `${adapter}.png`);
     assert.match(used, pattern);
     assert.is(bytes(`${adapter}.png`), bytes('mmar-red-apple-1.png'));
   });
 
-  drawn_on(`reads the red apple on ${adapter}`, async () => {
-    const { text, tokens, seconds } = await mmar_json<{ text: string; tokens: number; seconds: number }>(['describe', 'mmar-red-apple-1.png', '--adapter', adapter], folder);
+  drawnOn(`reads the red apple on ${adapter}`, async () => {
+    const { text, tokens, seconds } = await mmarJSON<{ text: string; tokens: number; seconds: number }>(
+      ['describe', 'mmar-red-apple-1.png', '--adapter', adapter],
+      folder,
+    );
     assert.is(text, 'red apple');
     assert.ok(tokens >= 1 && tokens < 10);
     assert.ok(seconds > 0);
@@ -50,14 +66,32 @@ for (const [adapter, pattern] of [['swiftshader', /swiftshader/i], ['lavapipe', 
 }
 
 test('a question, to a pipe', async () => {
-  const { code, stdout, stderr } = await mmar(['describe', 'mmar-red-apple-1.png', '--question', 'Which group is it in?'], { cwd: folder });
+  const { code, stdout, stderr } = await mmar(
+    ['describe', 'mmar-red-apple-1.png', '--question', 'Which group is it in?'],
+    { cwd: folder },
+  );
   assert.is(code, 0);
   assert.is(stdout, 'food and drink\n');
   assert.ok(stderr.split('\n').length <= 2, stderr); // no bar; a software adapter is named once
 });
 
 test('sampled answers depend on the seed alone', async () => {
-  const ask = (seed: string) => mmar_json<{ text: string }>(['describe', 'mmar-red-apple-1.png', '--question', 'Give some tags.', '--temperature', '2', '--top-p', '0.95', '--seed', seed], folder);
+  const ask = (seed: string) =>
+    mmarJSON<{ text: string }>(
+      [
+        'describe',
+        'mmar-red-apple-1.png',
+        '--question',
+        'Give some tags.',
+        '--temperature',
+        '2',
+        '--top-p',
+        '0.95',
+        '--seed',
+        seed,
+      ],
+      folder,
+    );
   const [a, b, c] = [await ask('1'), await ask('1'), await ask('2')];
   assert.is(a.text, b.text);
   assert.is.not(a.text, c.text);
@@ -66,7 +100,14 @@ test('sampled answers depend on the seed alone', async () => {
 test('three pictures: their own seeds and files, the peak of one', async () => {
   const one = await draw('cat face', '--seed', '5', ...short, '-o', 'one.png');
   const three = await draw('cat face', '--seed', '5', '-n', '3', ...short, '-o', 'cat-{n}-{seed}.png');
-  assert.equal(three.pictures.map(({ file, seed }) => [file, seed]), [['cat-1-5.png', 5], ['cat-2-6.png', 6], ['cat-3-7.png', 7]]);
+  assert.equal(
+    three.pictures.map(({ file, seed }) => [file, seed]),
+    [
+      ['cat-1-5.png', 5],
+      ['cat-2-6.png', 6],
+      ['cat-3-7.png', 7],
+    ],
+  );
   assert.is(bytes('cat-1-5.png'), bytes('one.png'));
   assert.is.not(bytes('cat-2-6.png'), bytes('one.png'));
   assert.equal(three.memory, one.memory);
@@ -81,7 +122,15 @@ test('names of files', async () => {
 });
 
 test('every setting has its effect', async () => {
-  const settings = [['--cfg', '1'], ['--cfg-schedule', 'constant'], ['--eta', '1'], ['--temperature', '0.5'], ['--iterations', '3'], ['--steps', '5'], ['--precision', 'f32']];
+  const settings = [
+    ['--cfg', '1'],
+    ['--cfg-schedule', 'constant'],
+    ['--eta', '1'],
+    ['--temperature', '0.5'],
+    ['--iterations', '3'],
+    ['--steps', '5'],
+    ['--precision', 'f32'],
+  ];
   const pictures = new Set([bytes('one.png')]);
   for (const words of settings) {
     await draw('cat face', '--seed', '5', ...short, ...words, '-o', 'setting.png');

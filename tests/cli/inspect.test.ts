@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { failed, mmar, mmar_json, new_folder, root } from './mmar.ts';
+import { failed, mmar, mmarJSON, newFolder, root } from './mmar.ts';
 
 interface Found {
   parts: Record<string, { tensors: number; parameters: number; bytes: number; types: string[] }>;
@@ -15,21 +15,38 @@ interface Found {
 const carried = path.join(root, 'checkpoints/emoji');
 
 /** A copy of the carried checkpoint with another header of its weights, or another config. */
-function changed({ header = (h: Record<string, { shape: number[] }>) => h, config = (c: Record<string, unknown>) => c }): string {
-  const folder = new_folder(), file = fs.readFileSync(path.join(carried, 'model.safetensors')), length = Number(file.readBigUInt64LE());
-  for (const name of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) fs.copyFileSync(path.join(carried, name), path.join(folder, name));
+function changed({
+  header = (h: Record<string, { shape: number[] }>) => h,
+  config = (c: Record<string, unknown>) => c,
+}): string {
+  const folder = newFolder(),
+    file = fs.readFileSync(path.join(carried, 'model.safetensors')),
+    length = Number(file.readBigUInt64LE());
+  for (const name of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json'])
+    fs.copyFileSync(path.join(carried, name), path.join(folder, name));
   const text = Buffer.from(JSON.stringify(header(JSON.parse(file.toString('utf8', 8, 8 + length)))));
   const head = Buffer.alloc(8);
   head.writeBigUInt64LE(BigInt(text.length));
   fs.writeFileSync(path.join(folder, 'model.safetensors'), Buffer.concat([head, text, file.subarray(8 + length)]));
-  fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config(JSON.parse(fs.readFileSync(path.join(carried, 'config.json'), 'utf8')))));
+  fs.writeFileSync(
+    path.join(folder, 'config.json'),
+    JSON.stringify(config(JSON.parse(fs.readFileSync(path.join(carried, 'config.json'), 'utf8')))),
+  );
   return folder;
 }
 
 test('the carried checkpoint', async () => {
-  const { parts, missing, wrong, unexpected } = await mmar_json<Found>(['inspect']);
+  const { parts, missing, wrong, unexpected } = await mmarJSON<Found>(['inspect']);
   assert.equal([missing, wrong, unexpected], [[], [], []]);
-  for (const part of ['image_tokenizer', 'post_projector', 'embedding_vit', 'vis_projector', 'llm', 'llm PLoRA', 'diffusion']) {
+  for (const part of [
+    'image_tokenizer',
+    'post_projector',
+    'embedding_vit',
+    'vis_projector',
+    'llm',
+    'llm PLoRA',
+    'diffusion',
+  ]) {
     assert.ok(parts[part].parameters > 0 && parts[part].bytes === 2 * parts[part].parameters, part);
     assert.equal(parts[part].types, ['BF16']);
   }
@@ -45,18 +62,40 @@ test('a tensor that is missing, and one too many', async () => {
   const { missing, unexpected } = JSON.parse(stdout) as Found;
   assert.equal([missing, unexpected], [['image_start'], ['image_begin']]);
   assert.match(stderr, /^mmar: .+: 1 tensors are missing and 0 wrong; check config\.json.*\n$/);
-  failed(await mmar(['generate', '--model', folder, '--adapter', 'swiftshader']), 1, /tensor image_start is missing; .*mmar inspect/);
+  failed(
+    await mmar(['generate', '--model', folder, '--adapter', 'swiftshader']),
+    1,
+    /tensor image_start is missing; .*mmar inspect/,
+  );
 });
 
 test('a tensor of the wrong shape', async () => {
-  const folder = changed({ header: (h) => ({ ...h, 'post_projector.0.weight': { ...h['post_projector.0.weight'], shape: [16, 192] } }) });
-  failed(await mmar(['generate', '--model', folder, '--adapter', 'swiftshader']), 1, /post_projector\.0\.weight is \[16, 192\], want \[192, 16\]; .*mmar inspect/);
+  const folder = changed({
+    header: (h) => ({ ...h, 'post_projector.0.weight': { ...h['post_projector.0.weight'], shape: [16, 192] } }),
+  });
+  failed(
+    await mmar(['generate', '--model', folder, '--adapter', 'swiftshader']),
+    1,
+    /post_projector\.0\.weight is \[16, 192\], want \[192, 16\]; .*mmar inspect/,
+  );
 });
 
 test('a config that is wrong', async () => {
-  failed(await mmar(['inspect', changed({ config: (c) => ({ ...c, image_tokens: 63 }) })]), 1, /config\.json: image_tokens is 63; want 8²/);
-  failed(await mmar(['generate', '--model', changed({ config: (c) => ({ ...c, plora: { rank: 'many', alpha: 32 } }) })]), 1, /config\.json: plora\.rank is "many"; want a whole number/);
-  failed(await mmar(['generate', '--model', changed({ config: ({ diffusion: _, ...c }) => c })]), 1, /config\.json: diffusion is missing; want an object/);
+  failed(
+    await mmar(['inspect', changed({ config: (c) => ({ ...c, image_tokens: 63 }) })]),
+    1,
+    /config\.json: image_tokens is 63; want 8²/,
+  );
+  failed(
+    await mmar(['generate', '--model', changed({ config: (c) => ({ ...c, plora: { rank: 'many', alpha: 32 } }) })]),
+    1,
+    /config\.json: plora\.rank is "many"; want a whole number/,
+  );
+  failed(
+    await mmar(['generate', '--model', changed({ config: ({ diffusion: _, ...c }) => c })]),
+    1,
+    /config\.json: diffusion is missing; want an object/,
+  );
 });
 
 test('a folder without config, a file that is cut short', async () => {

@@ -10,41 +10,49 @@ export const root = process.cwd();
 export const reference = path.join(root, 'checkpoints/emoji/reference');
 
 /** Where the golden cases are, or undefined where they are not at hand. */
-export const golden = [process.env.MMAR_GOLDEN ?? path.join(root, '../shared/golden')].find((folder) => fs.existsSync(folder));
+export const golden = [process.env.MMAR_GOLDEN ?? path.join(root, '../shared/golden')].find((folder) =>
+  fs.existsSync(folder),
+);
 
 export interface Run {
   code: number | null;
   /** The signal that ended it. */
-  killed_by: string | null;
+  killedBy: string | null;
   stdout: string;
   stderr: string;
   /** Milliseconds from the SIGINT to the end. */
   stopping: number;
 }
 
-export const new_folder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-test-'));
+export const newFolder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-test-'));
 
-/** Runs `mmar` with these words; it gets a SIGINT `stop_after` milliseconds, or once its output has `stop_at`. */
-export function mmar(words: string[], { cwd = os.tmpdir(), stop_after = 0, stop_at = '' } = {}): Promise<Run> {
+/** Runs `mmar` with these words; it gets a SIGINT `stopAfter` milliseconds, or once its output has `stopAt`. */
+export function mmar(words: string[], { cwd = os.tmpdir(), stopAfter = 0, stopAt = '' } = {}): Promise<Run> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(root, 'cli/mmar.mjs'), ...words], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '', stderr = '', stopped = 0, stopping = 0;
+    const child = spawn(process.execPath, [path.join(root, 'cli/mmar.mjs'), ...words], {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '',
+      stderr = '',
+      stopped = 0,
+      stopping = 0;
     const stop = () => {
       if (stopped) return;
       stopped = performance.now();
       child.kill('SIGINT');
     };
-    const look = () => void (stop_at && (stdout + stderr).includes(stop_at) && stop());
+    const look = () => void (stopAt && (stdout + stderr).includes(stopAt) && stop());
     child.stdout.on('data', (data) => ((stdout += data), look()));
     child.stderr.on('data', (data) => ((stderr += data), look()));
-    if (stop_after) setTimeout(stop, stop_after);
+    if (stopAfter) setTimeout(stop, stopAfter);
     child.on('exit', () => (stopping = performance.now() - stopped));
-    child.on('close', (code, killed_by) => resolve({ code, killed_by, stdout, stderr, stopping }));
+    child.on('close', (code, killedBy) => resolve({ code, killedBy, stdout, stderr, stopping }));
   });
 }
 
 /** Runs `mmar`, which must succeed, and reads the JSON that it prints. */
-export async function mmar_json<T>(words: string[], cwd?: string): Promise<T> {
+export async function mmarJSON<T>(words: string[], cwd?: string): Promise<T> {
   const { code, stdout, stderr } = await mmar([...words, '--json'], { cwd });
   if (code !== 0) throw new Error(`mmar ${words.join(' ')} exited ${code}: ${stderr}`);
   return JSON.parse(stdout) as T;
@@ -54,7 +62,10 @@ export async function mmar_json<T>(words: string[], cwd?: string): Promise<T> {
 export function failed(run: Run, code: number, message: RegExp): void {
   const { stdout, stderr } = run;
   const holds = run.code === code && stdout === '' && /^mmar: .+\n$/.test(stderr) && message.test(stderr);
-  if (!holds) throw new Error(`want exit ${code} and one line like ${message}; got exit ${run.code}, stdout ${JSON.stringify(stdout)}, stderr ${JSON.stringify(stderr)}`);
+  if (!holds)
+    throw new Error(
+      `want exit ${code} and one line like ${message}; got exit ${run.code}, stdout ${JSON.stringify(stdout)}, stderr ${JSON.stringify(stderr)}`,
+    );
 }
 
 export interface AdapterRow {
@@ -66,4 +77,4 @@ export interface AdapterRow {
 }
 
 let listed: Promise<AdapterRow[]> | undefined;
-export const adapters = (): Promise<AdapterRow[]> => (listed ??= mmar_json<AdapterRow[]>(['adapters']));
+export const adapters = (): Promise<AdapterRow[]> => (listed ??= mmarJSON<AdapterRow[]>(['adapters']));

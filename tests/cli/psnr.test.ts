@@ -3,20 +3,27 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { read_picture } from '../../cli/files.ts';
-import { psnr_to } from '../../cli/psnr.ts';
+import { readPicture } from '../../cli/files.ts';
+import { psnrTo } from '../../cli/psnr.ts';
 import { loadMMAR } from '../../model/mmar.ts';
-import { node_platform } from '../../platform/node.ts';
+import { nodePlatform } from '../../platform/node.ts';
 import { device } from '../gpu.ts';
 
-const folder = 'checkpoints/emoji', reference = path.join(folder, 'reference');
-const known: { file: string; psnr: number; answer: string }[] = JSON.parse(fs.readFileSync(path.join(reference, 'reference.json'), 'utf8'));
-const model = await loadMMAR(node_platform.source(folder), { device });
+const folder = 'checkpoints/emoji',
+  reference = path.join(folder, 'reference');
+const known: { file: string; psnr: number; answer: string }[] = JSON.parse(
+  fs.readFileSync(path.join(reference, 'reference.json'), 'utf8'),
+);
+const model = await loadMMAR(nodePlatform.source(folder), { device });
 
 for (const { file, psnr, answer } of known) {
   test(`${file}: ${psnr} dB, ${answer}`, async () => {
-    const picture = await read_picture(path.join(reference, file));
-    const got = psnr_to(picture, await model.decode_pixels(await model.encode(picture)), model.config.image_tokenizer.resolution);
+    const picture = await readPicture(path.join(reference, file));
+    const got = psnrTo(
+      picture,
+      await model.decodePixels(await model.encode(picture)),
+      model.config.image_tokenizer.resolution,
+    );
     assert.ok(Math.abs(got - psnr) <= 0.2, `PSNR ${got}`);
     let text = '';
     for await (const piece of model.describe({ image: picture })) text += piece.text;

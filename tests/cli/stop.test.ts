@@ -2,33 +2,38 @@
 import fs from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Run, mmar, new_folder } from './mmar.ts';
+import { mmar, newFolder, type Run } from './mmar.ts';
 
 const long = ['generate', 'sunflower', '--steps', '500', '--adapter', 'swiftshader'];
 
-function stopped({ killed_by, stderr, stopping }: Run): void {
-  assert.is(killed_by, 'SIGINT');
+function stopped({ killedBy, stderr, stopping }: Run): void {
+  assert.is(killedBy, 'SIGINT');
   assert.match(stderr, /(^|\n)mmar: stopped\n$|^$/); // nothing: Node itself is still starting, or the sources are being bundled
   assert.ok(stopping < 1000, `took ${stopping} ms`);
 }
 
-for (const stop_after of [250, 600, 3000]) {
-  test(`after ${stop_after} ms`, async () => {
-    const cwd = new_folder();
-    stopped(await mmar(long, { cwd, stop_after }));
+for (const stopAfter of [250, 600, 3000]) {
+  test(`after ${stopAfter} ms`, async () => {
+    const cwd = newFolder();
+    stopped(await mmar(long, { cwd, stopAfter }));
     assert.equal(fs.readdirSync(cwd), []);
   });
 }
 
 test('while it draws', async () => {
-  const cwd = new_folder(), run = await mmar(long, { cwd, stop_at: 'software adapter' });
+  const cwd = newFolder(),
+    run = await mmar(long, { cwd, stopAt: 'software adapter' });
   stopped(run);
   assert.match(run.stderr, /mmar: stopped/);
   assert.equal(fs.readdirSync(cwd), []);
 });
 
 test('pictures that were finished stay', async () => {
-  const cwd = new_folder(), run = await mmar(['generate', 'sunflower', '-n', '100000', '--iterations', '1', '--steps', '1'], { cwd, stop_at: '-3.png' });
+  const cwd = newFolder(),
+    run = await mmar(['generate', 'sunflower', '-n', '100000', '--iterations', '1', '--steps', '1'], {
+      cwd,
+      stopAt: '-3.png',
+    });
   stopped(run);
   const told = [...run.stdout.matchAll(/^(\S+\.png) /gm)].map(([, file]) => file);
   assert.ok(told.length >= 4);

@@ -3,68 +3,120 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { compare_outputs } from '../../cli/compare.ts';
-import { read_tensors, write_tensors } from '../../cli/files.ts';
-import { failed, golden, mmar, mmar_json, new_folder } from './mmar.ts';
+import { compareOutputs } from '../../cli/compare.ts';
+import { readTensors, writeTensors } from '../../cli/files.ts';
+import { failed, golden, mmar, mmarJSON, newFolder } from './mmar.ts';
 
-const folder = new_folder(), on_golden = golden ? test : test.skip;
-const model = path.join(golden ?? '', 'plain'), case_of = (name: string) => path.join(model, 'cases', `${name}.safetensors`);
+const folder = newFolder(),
+  onGolden = golden ? test : test.skip;
+const model = path.join(golden ?? '', 'plain'),
+  caseOf = (name: string) => path.join(model, 'cases', `${name}.safetensors`);
 if (!golden) console.log('skipped: no golden cases in ../shared/golden; MMAR_GOLDEN names their folder');
 const f32 = ['--precision', 'f32', '--model', model];
 
-for (const [part, name] of [['text', 'text'], ['visual', 'visual'], ['diffusion', 'diffusion'], ['sample', 'sample-eta1'], ['describe', 'describe']]) {
-  on_golden(`${name}: compares, and writes what it computed`, async () => {
+for (const [part, name] of [
+  ['text', 'text'],
+  ['visual', 'visual'],
+  ['diffusion', 'diffusion'],
+  ['sample', 'sample-eta1'],
+  ['describe', 'describe'],
+]) {
+  onGolden(`${name}: compares, and writes what it computed`, async () => {
     const out = `${name}.safetensors`;
-    const { code, stdout } = await mmar(['trace', part, '--in', case_of(name), '--out', out, '--compare', ...f32], { cwd: folder });
+    const { code, stdout } = await mmar(['trace', part, '--in', caseOf(name), '--out', out, '--compare', ...f32], {
+      cwd: folder,
+    });
     assert.is(code, 0, stdout);
     assert.match(stdout, /: within bounds/);
-    const { tensors: written } = await read_tensors(path.join(folder, out)), { tensors: inputs } = await read_tensors(case_of(name));
+    const { tensors: written } = await readTensors(path.join(folder, out)),
+      { tensors: inputs } = await readTensors(caseOf(name));
     const expected = [...inputs.keys()].filter((key) => key.startsWith('expect.')).map((key) => key.slice(7));
     assert.equal([...written.keys()].sort(), expected.sort());
     assert.is(written.get('ids')?.integers ?? false, name === 'describe');
-    for (const [key, { passed }] of Object.entries(compare_outputs(written, inputs, { tolerance: 1e-4, same_ids: true }))) assert.ok(passed, key);
+    for (const [key, { passed }] of Object.entries(compareOutputs(written, inputs, { tolerance: 1e-4, sameIds: true })))
+      assert.ok(passed, key);
   });
 }
 
-on_golden('bf16 is held to the reference in bf16', async () => {
-  const { comparison } = await mmar_json<{ comparison: Record<string, { against: Record<string, { rms: number }>; reference: number; passed: boolean }> }>(
-    ['trace', 'visual', '--in', case_of('visual'), '--compare', '--model', model]);
+onGolden('bf16 is held to the reference in bf16', async () => {
+  const { comparison } = await mmarJSON<{
+    comparison: Record<string, { against: Record<string, { rms: number }>; reference: number; passed: boolean }>;
+  }>(['trace', 'visual', '--in', caseOf('visual'), '--compare', '--model', model]);
   const { against, reference, passed } = comparison.visual;
   assert.ok(passed && against.expect.rms > 1e-4 && against.expect.rms <= 1.5 * reference);
 });
 
-on_golden('exits 1 over the tolerance', async () => {
-  const { code, stdout, stderr } = await mmar(['trace', 'visual', '--in', case_of('visual'), '--compare', '--tolerance', '1e-9', ...f32]);
+onGolden('exits 1 over the tolerance', async () => {
+  const { code, stdout, stderr } = await mmar([
+    'trace',
+    'visual',
+    '--in',
+    caseOf('visual'),
+    '--compare',
+    '--tolerance',
+    '1e-9',
+    ...f32,
+  ]);
   assert.is(code, 1);
   assert.match(stdout, /^visual \[.+\]: OFF$/m);
   assert.match(stderr, /mmar: trace visual: visual is off by more than allowed; .+\n$/);
 });
 
-on_golden('--set goes over the settings of the file', async () => {
-  const ids = async (...words: string[]) => (await mmar_json<{ outputs: Record<string, number[]> }>(['trace', 'describe', '--in', case_of('describe'), '--out', 'ids.safetensors', ...f32, ...words], folder)).outputs.ids;
+onGolden('--set goes over the settings of the file', async () => {
+  const ids = async (...words: string[]) =>
+    (
+      await mmarJSON<{ outputs: Record<string, number[]> }>(
+        ['trace', 'describe', '--in', caseOf('describe'), '--out', 'ids.safetensors', ...f32, ...words],
+        folder,
+      )
+    ).outputs.ids;
   assert.equal(await ids('--set', 'max_new_tokens=3'), [3]);
   assert.is.not((await ids())[0], 3);
 });
 
-on_golden('inputs that are missing or wrong', async () => {
-  await write_tensors(path.join(folder, 'few.safetensors'), new Map([['x', { shape: [2, 4], values: new Float32Array(8) }]]), {});
-  const run = await mmar(['trace', 'diffusion', '--in', 'few.safetensors', '--out', 'o.safetensors', '--model', model], { cwd: folder });
+onGolden('inputs that are missing or wrong', async () => {
+  await writeTensors(
+    path.join(folder, 'few.safetensors'),
+    new Map([['x', { shape: [2, 4], values: new Float32Array(8) }]]),
+    {},
+  );
+  const run = await mmar(
+    ['trace', 'diffusion', '--in', 'few.safetensors', '--out', 'o.safetensors', '--model', model],
+    { cwd: folder },
+  );
   assert.is(run.code, 2);
   assert.match(run.stderr, /mmar: trace diffusion needs the input [tz]; the file has x\n$/);
-  failed(await mmar(['trace', 'diffusion', '--in', 'few.safetensors', '--compare', '--model', model], { cwd: folder }), 1, /no tensor expect\.NAME/);
+  failed(
+    await mmar(['trace', 'diffusion', '--in', 'few.safetensors', '--compare', '--model', model], { cwd: folder }),
+    1,
+    /no tensor expect\.NAME/,
+  );
   assert.not(fs.existsSync(path.join(folder, 'o.safetensors')));
 });
 
 test('comparing', () => {
-  const tensor = (...values: number[]) => ({ shape: [values.length], values }), ids = (...values: number[]) => ({ ...tensor(...values), integers: true });
-  const compare = (out: ReturnType<typeof ids> | ReturnType<typeof tensor>, expect: ReturnType<typeof tensor>, bf16 = expect, rule = {}) =>
-    compare_outputs(new Map([['a', out]]), new Map([['expect.a', expect], ['expect_bf16.a', bf16]]), { same_ids: true, ...rule }).a;
+  const tensor = (...values: number[]) => ({ shape: [values.length], values }),
+    ids = (...values: number[]) => ({ ...tensor(...values), integers: true });
+  const compare = (
+    out: ReturnType<typeof ids> | ReturnType<typeof tensor>,
+    expect: ReturnType<typeof tensor>,
+    bf16 = expect,
+    rule = {},
+  ) =>
+    compareOutputs(
+      new Map([['a', out]]),
+      new Map([
+        ['expect.a', expect],
+        ['expect_bf16.a', bf16],
+      ]),
+      { sameIds: true, ...rule },
+    ).a;
   assert.equal(compare(tensor(3, 4), tensor(3, 4)).against.expect, { max: 0, rms: 0 });
   assert.equal(compare(tensor(3, 5), tensor(3, 4)).against.expect, { max: 1, rms: 0.2 });
   assert.not(compare(tensor(3, NaN), tensor(3, 4), undefined, { tolerance: 1 }).passed);
   assert.not(compare(tensor(3), tensor(3, 4), undefined, { tolerance: 1 }).passed);
-  assert.ok(compare(tensor(3, 5), tensor(3, 4), tensor(4, 4), { reference_factor: 1 }).passed);
-  assert.not(compare(tensor(3, 5), tensor(3, 4), tensor(3, 4), { reference_factor: 1.5 }).passed);
+  assert.ok(compare(tensor(3, 5), tensor(3, 4), tensor(4, 4), { referenceFactor: 1 }).passed);
+  assert.not(compare(tensor(3, 5), tensor(3, 4), tensor(3, 4), { referenceFactor: 1.5 }).passed);
   assert.ok(compare(ids(1, 2), tensor(1, 2)).passed);
   assert.not(compare(ids(1, 2), tensor(1, 3)).passed);
   assert.not(compare(ids(1), tensor(1, 3)).passed);

@@ -3,10 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { adapters, failed, mmar, new_folder, reference } from './mmar.ts';
+import { adapters, failed, mmar, newFolder, reference } from './mmar.ts';
 
 const commands = ['generate', 'describe', 'encode', 'decode', 'trace', 'inspect', 'adapters'];
-const apple = path.join(reference, 'red-apple.png'), folder = new_folder();
+const apple = path.join(reference, 'red-apple.png'),
+  folder = newFolder();
 fs.writeFileSync(path.join(folder, 'text.png'), 'no picture');
 fs.writeFileSync(path.join(folder, 'cut.png'), fs.readFileSync(apple).subarray(0, 200));
 
@@ -28,7 +29,7 @@ test('--help and --version', async () => {
   assert.is((await mmar([])).code, 2);
 });
 
-const wrong_usage: [string[], RegExp][] = [
+const wrongUsage: [string[], RegExp][] = [
   [['draw'], /unknown command 'draw'/],
   [['generate', '--sed', '1'], /unknown option '--sed'.*--seed/],
   [['generate', '--seed'], /--seed <n>.*missing; mmar generate --help/],
@@ -58,7 +59,7 @@ const wrong_usage: [string[], RegExp][] = [
   [['trace', 'paint', '--in', 'x', '--compare'], /no part "paint"; give one of encode/],
   [['trace', 'encode', '--in', 'x', '--compare', '--set', 'step=1'], /--set step=1 is no setting; .*steps/],
 ];
-for (const [words, message] of wrong_usage) {
+for (const [words, message] of wrongUsage) {
   test(`exit 2: ${words.join(' ').slice(0, 70)}`, async () => failed(await mmar(words, { cwd: folder }), 2, message));
 }
 
@@ -76,12 +77,16 @@ const failures: [string[], RegExp][] = [
   [['encode', 'text.png'], /text\.png is no picture/],
   [['encode', apple, '-o', 'nowhere/a.safetensors'], /nowhere is not there/],
   [['decode', 'text.png'], /text\.png .*no sound safetensors file/],
-  [['decode', path.join(reference, '../model.safetensors'), '-o', 'a.png'], /has no tensor tokens; give a file that mmar encode wrote/],
+  [
+    ['decode', path.join(reference, '../model.safetensors'), '-o', 'a.png'],
+    /has no tensor tokens; give a file that mmar encode wrote/,
+  ],
   [['trace', 'encode', '--in', 'nowhere.safetensors', '--compare'], /nowhere\.safetensors: check the path/],
   [['inspect', 'nowhere'], /nowhere is not there: check the path/],
 ];
 for (const [words, message] of failures) {
-  test(`exit 1: ${words.join(' ').replace(reference, '…')}`, async () => failed(await mmar(words, { cwd: folder }), 1, message));
+  test(`exit 1: ${words.join(' ').replace(reference, '…')}`, async () =>
+    failed(await mmar(words, { cwd: folder }), 1, message));
 }
 
 test('nothing was written by what failed', () => assert.equal(fs.readdirSync(folder).sort(), ['cut.png', 'text.png']));

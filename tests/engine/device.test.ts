@@ -1,11 +1,11 @@
 // What goes wrong on a device becomes one typed error that names the operation.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MMARError } from '../../base/error.ts';
 import type { Program } from '../../engine/program.ts';
-import { pack_rows, unpack_rows } from '../../engine/tensor.ts';
-import { MMARError } from '../../platform/error.ts';
+import { packRows, unpackRows } from '../../engine/tensor.ts';
 import { scale } from '../../shaders/scale.ts';
-import { device, numbers, small_device, tensor } from '../gpu.ts';
+import { device, numbers, smallDevice, tensor } from '../gpu.ts';
 
 async function failure(work: () => unknown): Promise<MMARError> {
   try {
@@ -20,27 +20,47 @@ async function failure(work: () => unknown): Promise<MMARError> {
 
 test('bf16 and f32 rows survive packing, and padding is zero', () => {
   for (const type of ['bf16', 'f32'] as const) {
-    const values = numbers(15, 'bf16'), packed = pack_rows(type, 5, values);
+    const values = numbers(15, 'bf16'),
+      packed = packRows(type, 5, values);
     assert.is(packed.byteLength, 3 * 8 * (type === 'bf16' ? 2 : 4));
-    assert.equal([...unpack_rows(type, 3, 5, packed.buffer)], [...values]);
-    assert.equal([...unpack_rows(type, 3, 8, packed.buffer)].filter((_, i) => i % 8 > 4), Array(9).fill(0));
+    assert.equal([...unpackRows(type, 3, 5, packed.buffer)], [...values]);
+    assert.equal(
+      [...unpackRows(type, 3, 8, packed.buffer)].filter((_, i) => i % 8 > 4),
+      Array(9).fill(0),
+    );
   }
 });
 
 test('a tensor over the binding limit lies in pieces and reads back whole', async () => {
-  const small = await small_device(1024), values = numbers(100 * 7);
+  const small = await smallDevice(1024),
+    values = numbers(100 * 7);
   const t = small.tensor('wide', 'f32', [100, 7]);
-  assert.ok(t.pieces.length > 3 && t.pieces.every(({ rows }) => rows * t.row_bytes <= 1024));
-  small.write(t, pack_rows('f32', 7, values));
+  assert.ok(t.pieces.length > 3 && t.pieces.every(({ rows }) => rows * t.rowBytes <= 1024));
+  small.write(t, packRows('f32', 7, values));
   assert.equal([...(await small.read(t))], [...values]);
   assert.match((await failure(() => t.buffer)).message, /wide \[100,7\] lies in \d+ pieces/);
-  assert.match((await failure(() => small.tensor('row', 'f32', [2, 1000]))).message, /row: a row takes 4000 bytes, the adapter binds 1024/);
+  assert.match(
+    (await failure(() => small.tensor('row', 'f32', [2, 1000]))).message,
+    /row: a row takes 4000 bytes, the adapter binds 1024/,
+  );
   small.destroy();
 });
 
 test('a shader that does not compile is an error that names it and the line', async () => {
   const broken = () => 'fn main( {\n';
-  const error = await failure(() => device.record('broken', (p) => p.dispatch({ name: 'broken kernel', source: broken, constants: { tile: 3 }, read: [], write: [tensor('f32', [4], [1, 2, 3, 4])], uniforms: [], workgroups: [1] })));
+  const error = await failure(() =>
+    device.record('broken', (p) =>
+      p.dispatch({
+        name: 'broken kernel',
+        source: broken,
+        constants: { tile: 3 },
+        read: [],
+        write: [tensor('f32', [4], [1, 2, 3, 4])],
+        uniforms: [],
+        workgroups: [1],
+      }),
+    ),
+  );
   assert.is(error.code, 'device');
   assert.match(error.message, /shader broken kernel \{"tile":3\} does not compile: line 1/);
   device.check();
@@ -48,12 +68,24 @@ test('a shader that does not compile is an error that names it and the line', as
 
 test('too many workgroups are refused with the number', async () => {
   const most = device.limits.maxComputeWorkgroupsPerDimension;
-  const error = await failure(() => device.record('huge', (p) => p.dispatch({ name: 'huge kernel', source: () => '', constants: {}, read: [], write: [], uniforms: [], workgroups: [most + 1] })));
+  const error = await failure(() =>
+    device.record('huge', (p) =>
+      p.dispatch({
+        name: 'huge kernel',
+        source: () => '',
+        constants: {},
+        read: [],
+        write: [],
+        uniforms: [],
+        workgroups: [most + 1],
+      }),
+    ),
+  );
   assert.match(error.message, new RegExp(`huge kernel: ${most + 1} workgroups, the adapter takes ${most}`));
 });
 
 test('a lost device and a closed one are errors from then on', async () => {
-  const lost = await small_device(Infinity);
+  const lost = await smallDevice(Infinity);
   lost.gpu.destroy(); // as the system may do at any time
   await lost.gpu.lost;
   const error = await failure(() => lost.idle());
@@ -61,13 +93,13 @@ test('a lost device and a closed one are errors from then on', async () => {
   assert.match(error.message, /lost .*load the model again/);
   assert.match((await failure(() => lost.tensor('t', 'f32', [1]))).message, /lost/);
 
-  const closed = await small_device(Infinity);
+  const closed = await smallDevice(Infinity);
   closed.destroy();
   assert.match((await failure(() => closed.idle())).message, /closed/);
 });
 
 test('a validation error names what was used wrongly', async () => {
-  const other = await small_device(Infinity);
+  const other = await smallDevice(Infinity);
   const t = other.tensor('thing', 'f32', [4]);
   other.gpu.queue.writeBuffer(t.buffer, 12, new Uint8Array(16));
   const error = await failure(() => other.idle());
@@ -82,13 +114,17 @@ test('an aborted signal stops a wait', async () => {
 });
 
 test('a program replays without new memory, and its scratch serves the next program', async () => {
-  const x = tensor('f32', [64, 64], numbers(4096)), y = device.tensor('y', 'f32', [64, 64]);
-  const chain = (factor: number): Promise<Program> => device.record('chain', (p) => {
-    let h = x;
-    for (let i = 0; i < 10; i++) h = scale(p, h, factor);
-    p.dispatch({ ...p.dispatches[0], read: [h], write: [y] });
-  });
-  const first = await chain(2), { held } = device.memory, pipelines = device.pipelines.count;
+  const x = tensor('f32', [64, 64], numbers(4096)),
+    y = device.tensor('y', 'f32', [64, 64]);
+  const chain = (factor: number): Promise<Program> =>
+    device.record('chain', (p) => {
+      let h = x;
+      for (let i = 0; i < 10; i++) h = scale(p, h, factor);
+      p.dispatch({ ...p.dispatches[0], read: [h], write: [y] });
+    });
+  const first = await chain(2),
+    { held } = device.memory,
+    pipelines = device.pipelines.count;
   for (let i = 0; i < 50; i++) await device.run(first);
   await device.idle();
   assert.is(device.memory.held, held);
@@ -106,8 +142,10 @@ test('a long program stops in the middle when its signal says so, and the next o
     for (let i = 0; i < 4000; i++) x = scale(p, x, 1);
   });
   await device.idle();
-  const stop = new AbortController(), start = performance.now();
-  const error = failure(() => device.run(long, stop.signal)), short = device.evaluate('short', (p) => ({ y: scale(p, tensor('f32', [1, 4], [1, 2, 3, 4]), 3) }));
+  const stop = new AbortController(),
+    start = performance.now();
+  const error = failure(() => device.run(long, stop.signal)),
+    short = device.evaluate('short', (p) => ({ y: scale(p, tensor('f32', [1, 4], [1, 2, 3, 4]), 3) }));
   setTimeout(() => stop.abort(), 50);
   assert.is((await error).code, 'cancelled');
   assert.ok(performance.now() - start < 1000, `stopped after ${performance.now() - start} ms`);
@@ -115,22 +153,26 @@ test('a long program stops in the middle when its signal says so, and the next o
   long.destroy();
 });
 
-(device.software ? test : test.skip)('the processor is left to a software adapter while its work is awaited', async () => {
-  let x = tensor('f32', [1024, 1024], numbers(1 << 20));
-  const program = await device.record('long', (p) => {
-    for (let i = 0; i < 400; i++) x = scale(p, x, 1);
-  });
-  let turns = 0, working = true;
-  const count = (): void => void (working && (turns++, setImmediate(count)));
-  const start = performance.now();
-  count();
-  await device.run(program);
-  await device.idle();
-  working = false;
-  const ms = performance.now() - start;
-  assert.ok(ms > 50, `the work took ${ms} ms`);
-  assert.ok(turns < 100 + 2 * ms, `${turns} turns of the event loop in ${ms} ms`);
-  program.destroy();
-});
+(device.software ? test : test.skip)(
+  'the processor is left to a software adapter while its work is awaited',
+  async () => {
+    let x = tensor('f32', [1024, 1024], numbers(1 << 20));
+    const program = await device.record('long', (p) => {
+      for (let i = 0; i < 400; i++) x = scale(p, x, 1);
+    });
+    let turns = 0,
+      working = true;
+    const count = (): void => void (working && (turns++, setImmediate(count)));
+    const start = performance.now();
+    count();
+    await device.run(program);
+    await device.idle();
+    working = false;
+    const ms = performance.now() - start;
+    assert.ok(ms > 50, `the work took ${ms} ms`);
+    assert.ok(turns < 100 + 2 * ms, `${turns} turns of the event loop in ${ms} ms`);
+    program.destroy();
+  },
+);
 
 test.run();

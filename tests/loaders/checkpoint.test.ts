@@ -1,27 +1,30 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Checkpoint, open_checkpoint } from '../../loaders/checkpoint.ts';
-import { memory_source } from '../../loaders/memory_source.ts';
-import { safetensors_bytes } from '../../loaders/safetensors.ts';
-import { MMARError } from '../../platform/error.ts';
+import { MMARError } from '../../base/error.ts';
+import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
+import { memorySource } from '../../loaders/memory_source.ts';
+import { safetensorsBytes } from '../../loaders/safetensors.ts';
 
 const INDEX = 'model.safetensors.index.json';
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const shard = (...names: string[]) =>
-  safetensors_bytes(names.map((name) => ({ name, dtype: 'U8' as const, shape: [4], data: utf8(name.padEnd(4)) })));
+  safetensorsBytes(names.map((name) => ({ name, dtype: 'U8' as const, shape: [4], data: utf8(name.padEnd(4)) })));
 const json = (value: unknown) => utf8(JSON.stringify(value));
 const index = (weight_map: unknown) => ({ [INDEX]: json({ weight_map }) });
-const source_of = (files: Record<string, Uint8Array>) => memory_source('a/folder', new Map(Object.entries(files)));
-const open = (files: Record<string, Uint8Array>) => open_checkpoint(source_of(files));
+const sourceOf = (files: Record<string, Uint8Array>) => memorySource('a/folder', new Map(Object.entries(files)));
+const open = (files: Record<string, Uint8Array>) => openCheckpoint(sourceOf(files));
 
 async function refuses(files: Record<string, Uint8Array>, code: string, ...words: string[]) {
-  const error: unknown = await open(files).then(() => assert.unreachable('took it'), (error: unknown) => error);
+  const error: unknown = await open(files).then(
+    () => assert.unreachable('took it'),
+    (error: unknown) => error,
+  );
   assert.instance(error, MMARError);
   assert.is((error as MMARError).code, code, (error as MMARError).message);
   for (const word of ['a/folder', ...words]) assert.match((error as MMARError).message, word);
 }
 
-async function text_of(checkpoint: Checkpoint, name: string) {
+async function textOf(checkpoint: Checkpoint, name: string) {
   const into = new Uint8Array(checkpoint.place(name).entry.bytes);
   await checkpoint.read(name, 0, into);
   return new TextDecoder().decode(into).trim();
@@ -30,7 +33,7 @@ async function text_of(checkpoint: Checkpoint, name: string) {
 test('one file', async () => {
   const checkpoint = await open({ 'model.safetensors': shard('a', 'b') });
   assert.equal([...checkpoint.tensors.keys()], ['a', 'b']);
-  assert.is(await text_of(checkpoint, 'b'), 'b');
+  assert.is(await textOf(checkpoint, 'b'), 'b');
   const tail = new Uint8Array(2);
   await checkpoint.read('b', 2, tail);
   assert.equal(tail, new Uint8Array([0x20, 0x20]));
@@ -46,7 +49,7 @@ test('shards, more than are read at once', async () => {
   files[INDEX] = json({ metadata: { total_size: 36 }, weight_map });
   const checkpoint = await open(files);
   assert.is(checkpoint.tensors.size, 9);
-  for (let i = 0; i < 9; i++) assert.is(await text_of(checkpoint, `t${i}`), `t${i}`);
+  for (let i = 0; i < 9; i++) assert.is(await textOf(checkpoint, `t${i}`), `t${i}`);
 });
 
 test('one file comes before an index', async () => {
@@ -55,8 +58,7 @@ test('one file comes before an index', async () => {
 });
 
 test('no checkpoint', () => refuses({ 'a.txt': json(1) }, 'checkpoint', 'neither model.safetensors nor', INDEX));
-test('an index without its shard', () =>
-  refuses(index({ a: 's1' }), 'checkpoint', 's1', 'not there'));
+test('an index without its shard', () => refuses(index({ a: 's1' }), 'checkpoint', 's1', 'not there'));
 test('a tensor that its shard lacks', () =>
   refuses({ ...index({ a: 's1', b: 's1' }), s1: shard('a') }, 'checkpoint', '"b"', 's1'));
 test('a tensor in another shard', () =>
@@ -79,7 +81,10 @@ test('a missing tensor and bytes beyond one', async () => {
   const checkpoint = await open({ 'model.safetensors': shard('a') });
   assert.throws(() => checkpoint.place('__proto__'), /no tensor "__proto__"/);
   const beyond = checkpoint.read('a', 3, new Uint8Array(2));
-  await beyond.then(() => assert.unreachable(), (error) => assert.match(error.message, 'a has 4 bytes'));
+  await beyond.then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, 'a has 4 bytes'),
+  );
 });
 
 test('other files: JSON, text, none', async () => {
@@ -95,8 +100,8 @@ test('other files: JSON, text, none', async () => {
 test('tensors may come from several sources under other names', async () => {
   const [one, two] = [await open({ 'model.safetensors': shard('a') }), await open({ 'model.safetensors': shard('b') })];
   const composed = new Checkpoint(one.source, new Map([...one.tensors, ['llm.b', two.place('b')]]));
-  assert.is(await text_of(composed, 'a'), 'a');
-  assert.is(await text_of(composed, 'llm.b'), 'b');
+  assert.is(await textOf(composed, 'a'), 'a');
+  assert.is(await textOf(composed, 'llm.b'), 'b');
 });
 
 test.run();

@@ -1,16 +1,16 @@
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { execFileSync } from 'node:child_process';
 import sharp, { type Sharp } from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { open_checkpoint } from '../../loaders/checkpoint.ts';
-import { url_source } from '../../loaders/url_source.ts';
-import { MMARError } from '../../platform/error.ts';
-import { decode_picture, encode_png, folder_source, node_platform, write_file_whole } from '../../platform/node.ts';
+import { MMARError } from '../../base/error.ts';
+import { openCheckpoint } from '../../loaders/checkpoint.ts';
+import { urlSource } from '../../loaders/url_source.ts';
+import { decodePicture, encodePNG, folderSource, nodePlatform, writeFileWhole } from '../../platform/node.ts';
 
 const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'mmar-'));
 const at = (name: string) => path.join(folder, name);
@@ -26,8 +26,11 @@ async function refuses(step: Promise<unknown>, code: string, ...words: string[])
 }
 
 test('a folder: sizes, bytes by place, files that are not there', async () => {
-  await fs.writeFile(at('a'), Uint8Array.from({ length: 100 }, (_, i) => i));
-  const source = folder_source(folder);
+  await fs.writeFile(
+    at('a'),
+    Uint8Array.from({ length: 100 }, (_, i) => i),
+  );
+  const source = folderSource(folder);
   assert.is(await source.size('a'), 100);
   assert.is(await source.size('none'), undefined);
   assert.is(await source.size('a/b'), undefined);
@@ -47,7 +50,7 @@ test('a folder: sizes, bytes by place, files that are not there', async () => {
 
 test('a file that is removed while it is open can still be read', async () => {
   await fs.writeFile(at('gone'), 'abc');
-  const source = folder_source(folder);
+  const source = folderSource(folder);
   assert.is(await source.size('gone'), 3);
   await fs.rm(at('gone'));
   await source.read('gone', 0, new Uint8Array(3));
@@ -59,20 +62,25 @@ test('a folder in place of a file, a dangling link, a pipe, no folder', async ()
   await fs.mkdir(at('model.safetensors'));
   await fs.symlink(at('nowhere'), at('link'));
   execFileSync('mkfifo', [at('pipe')]);
-  const source = folder_source(folder);
-  await refuses(open_checkpoint(source), 'file', at('model.safetensors'), 'is a folder');
+  const source = folderSource(folder);
+  await refuses(openCheckpoint(source), 'file', at('model.safetensors'), 'is a folder');
   await refuses(source.size('link'), 'file', at('link'), 'link to a file that is not there');
   await refuses(source.size('pipe'), 'file', 'no plain file');
-  await refuses(open_checkpoint(folder_source(at('nowhere'))), 'file', at('nowhere'), 'not there');
-  await refuses(open_checkpoint(folder_source(at('a'))), 'file', at('a'), 'no folder');
+  await refuses(openCheckpoint(folderSource(at('nowhere'))), 'file', at('nowhere'), 'not there');
+  await refuses(openCheckpoint(folderSource(at('a'))), 'file', at('a'), 'no folder');
 });
 
 test('the carried checkpoint opens, by its path, its URL, and as links to files elsewhere, as caches of models keep them', async () => {
   await fs.mkdir(at('snapshot'));
-  for (const file of await fs.readdir('checkpoints/emoji')) await fs.symlink(path.resolve('checkpoints/emoji', file), at(`snapshot/${file}`));
-  for (const where of ['checkpoints/emoji', new URL(`file://${process.cwd()}/checkpoints/emoji`).href, at('snapshot')]) {
-    const source = node_platform.source(where);
-    const checkpoint = await open_checkpoint(source);
+  for (const file of await fs.readdir('checkpoints/emoji'))
+    await fs.symlink(path.resolve('checkpoints/emoji', file), at(`snapshot/${file}`));
+  for (const where of [
+    'checkpoints/emoji',
+    new URL(`file://${process.cwd()}/checkpoints/emoji`).href,
+    at('snapshot'),
+  ]) {
+    const source = nodePlatform.source(where);
+    const checkpoint = await openCheckpoint(source);
     assert.equal(checkpoint.place('image_start').entry.shape, [192]);
     await source.close();
   }
@@ -99,84 +107,91 @@ async function serve(content: Uint8Array, ranges: boolean, use: (base: string) =
   }
 }
 
-test('a URL: range requests', () => serve(Uint8Array.from({ length: 1000 }, (_, i) => i), true, async (base) => {
-  const source = node_platform.source(base);
-  assert.not.match(source.name, 'key', 'a query stays out of messages');
-  assert.is(await source.size('w #'), 1000);
-  assert.is(await source.size('none'), undefined);
-  assert.is(await source.size('empty'), 0);
-  const into = new Uint8Array(4);
-  await source.read('w #', 998 - 2, into);
-  assert.equal(into, Uint8Array.from([996, 997, 998, 999]));
-  await refuses(source.read('w #', 998, into), 'file', 'w #', '2 bytes came for 4');
-  await refuses(source.size('secret'), 'file', '403');
-  await refuses(source.read('none', 0, into), 'file', '404');
-  await refuses(source.size('w #', AbortSignal.abort()), 'cancelled');
-}));
+test('a URL: range requests', () =>
+  serve(
+    Uint8Array.from({ length: 1000 }, (_, i) => i),
+    true,
+    async (base) => {
+      const source = nodePlatform.source(base);
+      assert.not.match(source.name, 'key', 'a query stays out of messages');
+      assert.is(await source.size('w #'), 1000);
+      assert.is(await source.size('none'), undefined);
+      assert.is(await source.size('empty'), 0);
+      const into = new Uint8Array(4);
+      await source.read('w #', 998 - 2, into);
+      assert.equal(into, Uint8Array.from([996, 997, 998, 999]));
+      await refuses(source.read('w #', 998, into), 'file', 'w #', '2 bytes came for 4');
+      await refuses(source.size('secret'), 'file', '403');
+      await refuses(source.read('none', 0, into), 'file', '404');
+      await refuses(source.size('w #', AbortSignal.abort()), 'cancelled');
+    },
+  ));
 
 test('a URL: no ranges, no server, no URL', async () => {
   let gone = '';
   await serve(new Uint8Array(10), false, async (base) => {
     gone = base;
-    await refuses(url_source(base).size('w #'), 'file', 'knows no range requests');
-    await refuses(url_source(base).read('w #', 0, new Uint8Array(10)), 'file', 'knows no range requests');
+    await refuses(urlSource(base).size('w #'), 'file', 'knows no range requests');
+    await refuses(urlSource(base).read('w #', 0, new Uint8Array(10)), 'file', 'knows no range requests');
   });
-  await refuses(url_source(gone).size('w'), 'file', 'cannot be reached');
-  assert.throws(() => url_source('nothing'), /no URL/);
-  assert.throws(() => node_platform.source('file://host/x'), /file:\/\/host\/x is no path/);
+  await refuses(urlSource(gone).size('w'), 'file', 'cannot be reached');
+  assert.throws(() => urlSource('nothing'), /no URL/);
+  assert.throws(() => nodePlatform.source('file://host/x'), /file:\/\/host\/x is no path/);
 });
 
 test('pictures: PNG and lossless WebP come back as they were', async () => {
   const data = Uint8ClampedArray.from({ length: 4 * 6 }, (_, i) => (i % 4 === 3 ? 255 : i * 9));
   const picture = { width: 3, height: 2, data };
-  const png = await encode_png(picture);
+  const png = await encodePNG(picture);
   assert.is((await sharp(png).metadata()).channels, 3, 'opaque: no alpha channel');
-  assert.equal(await encode_png(picture), png);
-  assert.equal(await decode_picture(png, 'p.png'), picture);
-  const webp = await sharp(data, { raw: { width: 3, height: 2, channels: 4 } }).webp({ lossless: true }).toBuffer();
-  assert.equal(await decode_picture(webp, 'p.webp'), picture);
+  assert.equal(await encodePNG(picture), png);
+  assert.equal(await decodePicture(png, 'p.png'), picture);
+  const webp = await sharp(data, { raw: { width: 3, height: 2, channels: 4 } })
+    .webp({ lossless: true })
+    .toBuffer();
+  assert.equal(await decodePicture(webp, 'p.webp'), picture);
   const clear = { ...picture, data: data.map((value, i) => (i % 4 === 3 ? i * 7 : value)) };
-  assert.equal(await decode_picture(await encode_png(clear), 'p.png'), clear);
+  assert.equal(await decodePicture(await encodePNG(clear), 'p.png'), clear);
 });
 
 test('pictures: gray, 16 bits, a palette, JPEG with its orientation, an animation', async () => {
   const raw = { width: 2, height: 1, channels: 3 as const };
   const image = () => sharp(new Uint8Array([255, 0, 0, 0, 0, 255]), { raw });
-  const read = async (picture: Sharp) => [...(await decode_picture(await picture.toBuffer(), 'p')).data];
-  const red_and_blue = [255, 0, 0, 255, 0, 0, 255, 255];
+  const read = async (picture: Sharp) => [...(await decodePicture(await picture.toBuffer(), 'p')).data];
+  const redAndBlue = [255, 0, 0, 255, 0, 0, 255, 255];
   const gray = sharp(new Uint8Array([7, 200]), { raw: { ...raw, channels: 1 } });
   assert.equal(await read(gray.png()), [7, 7, 7, 255, 200, 200, 200, 255]);
-  assert.equal(await read(image().toColourspace('rgb16').png()), red_and_blue);
-  const deep_gray = sharp(new Uint16Array([0, 65535]), { raw: { ...raw, channels: 1 } }).toColourspace('grey16');
-  assert.equal(await read(deep_gray.png()), [0, 0, 0, 255, 255, 255, 255, 255]);
-  assert.equal(await read(image().png({ palette: true })), red_and_blue);
+  assert.equal(await read(image().toColourspace('rgb16').png()), redAndBlue);
+  const deepGray = sharp(new Uint16Array([0, 65535]), { raw: { ...raw, channels: 1 } }).toColourspace('grey16');
+  assert.equal(await read(deepGray.png()), [0, 0, 0, 255, 255, 255, 255, 255]);
+  assert.equal(await read(image().png({ palette: true })), redAndBlue);
   const jpeg = image().jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).withMetadata({ orientation: 6 });
-  const turned = await decode_picture(await jpeg.toBuffer(), 'j');
+  const turned = await decodePicture(await jpeg.toBuffer(), 'j');
   assert.equal([turned.width, turned.height], [1, 2]);
   assert.ok(turned.data[0] > 250 && turned.data[6] > 250, 'red above blue');
   const frames = [image(), sharp(new Uint8Array(6), { raw })].map((frame) => frame.png().toBuffer());
   const animation = sharp(await Promise.all(frames), { join: { animated: true } });
-  assert.equal(await read(animation.webp({ lossless: true })), red_and_blue);
+  assert.equal(await read(animation.webp({ lossless: true })), redAndBlue);
 });
 
 test('pictures: none, damaged, too large', async () => {
-  await refuses(decode_picture(new TextEncoder().encode('<svg width="9"/>'), 'x.svg'), 'picture', 'x.svg');
-  await refuses(decode_picture(new Uint8Array(), 'x'), 'picture', 'x is no picture');
+  await refuses(decodePicture(new TextEncoder().encode('<svg width="9"/>'), 'x.svg'), 'picture', 'x.svg');
+  await refuses(decodePicture(new Uint8Array(), 'x'), 'picture', 'x is no picture');
   const data = new Uint8ClampedArray(4 * 64 * 64).map((_, i) => (i * i) % 256);
-  const png = await encode_png({ width: 64, height: 64, data });
-  await refuses(decode_picture(png.slice(0, png.length / 2), 'cut.png'), 'picture', 'cut.png', 'damaged');
-  await refuses(decode_picture(png.slice(0, 8), 'cut.png'), 'picture', 'cut.png', 'damaged');
+  const png = await encodePNG({ width: 64, height: 64, data });
+  await refuses(decodePicture(png.slice(0, png.length / 2), 'cut.png'), 'picture', 'cut.png', 'damaged');
+  await refuses(decodePicture(png.slice(0, 8), 'cut.png'), 'picture', 'cut.png', 'damaged');
   const blank = sharp({ create: { width: 8193, height: 8193, channels: 3, background: 'red' } });
   const large = await blank.png({ compressionLevel: 1 }).toBuffer();
-  await refuses(decode_picture(large, 'large.png'), 'picture', 'large.png', '8193×8193');
+  await refuses(decodePicture(large, 'large.png'), 'picture', 'large.png', '8193×8193');
 });
 
 test('a file is written whole, over another too, through a link, in parts', async () => {
   const text = () => fs.readFile(at('out'), 'utf8');
-  await write_file_whole(at('out'), new TextEncoder().encode('one'));
+  await writeFileWhole(at('out'), new TextEncoder().encode('one'));
   assert.is(await text(), 'one');
   await fs.symlink(at('out'), at('out-link'));
-  await write_file_whole(at('out-link'), [new Uint8Array([0x61]), new Uint8Array(), new Uint8Array([0x62])]);
+  await writeFileWhole(at('out-link'), [new Uint8Array([0x61]), new Uint8Array(), new Uint8Array([0x62])]);
   assert.is(await text(), 'ab');
   assert.ok((await fs.lstat(at('out-link'))).isSymbolicLink());
 });
@@ -187,22 +202,25 @@ test('what cannot be written leaves nothing behind and what was there alone', as
     yield new Uint8Array(10);
     throw new MMARError('shape', 'no more');
   }
-  await refuses(write_file_whole(at('kept'), failing()), 'shape', 'no more');
-  await refuses(write_file_whole(at('kept'), new Uint8Array(1), AbortSignal.abort()), 'cancelled');
+  await refuses(writeFileWhole(at('kept'), failing()), 'shape', 'no more');
+  await refuses(writeFileWhole(at('kept'), new Uint8Array(1), AbortSignal.abort()), 'cancelled');
   assert.is(await fs.readFile(at('kept'), 'utf8'), 'old');
   const nowhere = at('no/folder');
-  await refuses(write_file_whole(nowhere, new Uint8Array(1)), 'file', nowhere, 'its folder is not there');
-  await refuses(write_file_whole(at('kept/x'), new Uint8Array(1)), 'file', 'no folder');
-  await refuses(write_file_whole(folder, new Uint8Array(1)), 'file', 'it is a folder');
-  await refuses(write_file_whole(at('n'.repeat(300)), new Uint8Array(1)), 'file', 'too long');
-  assert.equal((await fs.readdir(folder)).filter((name) => name.startsWith('.')), []);
+  await refuses(writeFileWhole(nowhere, new Uint8Array(1)), 'file', nowhere, 'its folder is not there');
+  await refuses(writeFileWhole(at('kept/x'), new Uint8Array(1)), 'file', 'no folder');
+  await refuses(writeFileWhole(folder, new Uint8Array(1)), 'file', 'it is a folder');
+  await refuses(writeFileWhole(at('n'.repeat(300)), new Uint8Array(1)), 'file', 'too long');
+  assert.equal(
+    (await fs.readdir(folder)).filter((name) => name.startsWith('.')),
+    [],
+  );
 });
 
 test('a full disk is named, and a device is never replaced', async () => {
-  await write_file_whole('/dev/null', new Uint8Array(10));
+  await writeFileWhole('/dev/null', new Uint8Array(10));
   assert.ok((await fs.stat('/dev/null')).isCharacterDevice());
   if (process.platform !== 'linux') return;
-  await refuses(write_file_whole('/dev/full', new Uint8Array(10)), 'file', '/dev/full', 'disk is full');
+  await refuses(writeFileWhole('/dev/full', new Uint8Array(10)), 'file', '/dev/full', 'disk is full');
 });
 
 test.run();

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memory_source } from '../../loaders/memory_source.ts';
-import { lay_out, read_header, read_tensor, safetensors_bytes, to_ints } from '../../loaders/safetensors.ts';
-import { MMARError } from '../../platform/error.ts';
+import { MMARError } from '../../base/error.ts';
+import { memorySource } from '../../loaders/memory_source.ts';
+import { layOut, readHeader, readTensor, safetensorsBytes, toInts } from '../../loaders/safetensors.ts';
 
 const utf8 = new TextEncoder();
 
@@ -17,8 +17,8 @@ function raw(header: string | Uint8Array, data = 0, length?: bigint): Uint8Array
 }
 
 /** A source that refuses to be asked for more than the file has. */
-function source_of(file: Uint8Array) {
-  const source = memory_source('a place', new Map([['f.safetensors', file]]));
+function sourceOf(file: Uint8Array) {
+  const source = memorySource('a place', new Map([['f.safetensors', file]]));
   const read = source.read;
   source.read = (name, offset, into, signal) => {
     assert.ok(into.length <= file.length, `allocated ${into.length} for a file of ${file.length}`);
@@ -27,7 +27,7 @@ function source_of(file: Uint8Array) {
   return source;
 }
 
-const open = (file: Uint8Array) => read_header(source_of(file), 'f.safetensors');
+const open = (file: Uint8Array) => readHeader(sourceOf(file), 'f.safetensors');
 
 async function refuses(file: Uint8Array, ...words: string[]) {
   try {
@@ -47,36 +47,39 @@ const entry = (dtype: string, shape: string, offsets: string) =>
   `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;
 
 test('writes and reads back: types, shapes, order, metadata', async () => {
-  const file = safetensors_bytes([
-    { name: 'z.bytes', dtype: 'U8', shape: [3], data: new Uint8Array([1, 2, 3]) },
-    { name: 'b', dtype: 'F32', shape: [2, 1], data: new Float32Array([0.5, -2]) },
-    { name: 'a', dtype: 'F32', shape: [], data: new Float32Array([7]) },
-    { name: 'ids "é"', dtype: 'I64', shape: [2], data: new BigInt64Array([-3n, 1n << 52n]) },
-    { name: 'empty', dtype: 'BF16', shape: [0, 4], data: new Uint16Array() },
-  ], { steps: '50', __proto__x: '"\n' });
-  const source = source_of(file);
-  const { tensors, metadata } = await read_header(source, 'f.safetensors');
+  const file = safetensorsBytes(
+    [
+      { name: 'z.bytes', dtype: 'U8', shape: [3], data: new Uint8Array([1, 2, 3]) },
+      { name: 'b', dtype: 'F32', shape: [2, 1], data: new Float32Array([0.5, -2]) },
+      { name: 'a', dtype: 'F32', shape: [], data: new Float32Array([7]) },
+      { name: 'ids "é"', dtype: 'I64', shape: [2], data: new BigInt64Array([-3n, 1n << 52n]) },
+      { name: 'empty', dtype: 'BF16', shape: [0, 4], data: new Uint16Array() },
+    ],
+    { steps: '50', __proto__x: '"\n' },
+  );
+  const source = sourceOf(file);
+  const { tensors, metadata } = await readHeader(source, 'f.safetensors');
   assert.equal([...tensors.keys()], ['ids "é"', 'a', 'b', 'empty', 'z.bytes']);
   assert.equal(metadata, { steps: '50', __proto__x: '"\n' });
   for (const { offset, dtype, name } of tensors.values()) if (dtype !== 'U8') assert.is(offset % 2, 0, name);
   assert.is(tensors.get('a')!.offset % 8, 0);
   const ids = tensors.get('ids "é"')!;
-  assert.equal(to_ints(ids, await read_tensor(source, 'f.safetensors', ids)), [-3, 2 ** 52]);
+  assert.equal(toInts(ids, await readTensor(source, 'f.safetensors', ids)), [-3, 2 ** 52]);
   const empty = tensors.get('empty')!;
-  assert.equal([empty.shape, empty.bytes, (await read_tensor(source, 'f.safetensors', empty)).length], [[0, 4], 0, 0]);
+  assert.equal([empty.shape, empty.bytes, (await readTensor(source, 'f.safetensors', empty)).length], [[0, 4], 0, 0]);
 });
 
 test('the same tensors in any order give the same file', () => {
   const tensors = ['b', 'a', 'c'].map((name) => ({ name, dtype: 'U8' as const, shape: [1], data: utf8.encode(name) }));
-  assert.equal(safetensors_bytes(tensors), safetensors_bytes([...tensors].reverse()));
-  assert.is(lay_out(tensors).head.length % 8, 0);
+  assert.equal(safetensorsBytes(tensors), safetensorsBytes([...tensors].reverse()));
+  assert.is(layOut(tensors).head.length % 8, 0);
 });
 
 test('writing refuses a taken or reserved name and data that do not fit', () => {
   const tensor = { name: 'a', dtype: 'F32' as const, shape: [2], data: new Float32Array(2) };
-  assert.throws(() => safetensors_bytes([tensor, tensor]), /"a" is taken/);
-  assert.throws(() => safetensors_bytes([{ ...tensor, name: '__metadata__' }]), /taken/);
-  assert.throws(() => safetensors_bytes([{ ...tensor, shape: [3] }]), /needs 12 bytes, not 8/);
+  assert.throws(() => safetensorsBytes([tensor, tensor]), /"a" is taken/);
+  assert.throws(() => safetensorsBytes([{ ...tensor, name: '__metadata__' }]), /taken/);
+  assert.throws(() => safetensorsBytes([{ ...tensor, shape: [3] }]), /needs 12 bytes, not 8/);
 });
 
 test('takes what the format allows: no tensor, padding, escapes, any order, harmless names', async () => {
@@ -88,11 +91,14 @@ test('takes what the format allows: no tensor, padding, escapes, any order, harm
   assert.is(tensors.get('__proto__')!.offset, 8 + utf8.encode(header).length + 2);
   assert.is(({} as Record<string, unknown>).dtype, undefined);
   const { metadata } = await open(raw('{"__metadata__":{"__proto__":"x","a":""}}'));
-  assert.equal(Object.entries(metadata), [['__proto__', 'x'], ['a', '']]);
+  assert.equal(Object.entries(metadata), [
+    ['__proto__', 'x'],
+    ['a', ''],
+  ]);
 });
 
 test('a file that is not there', async () => {
-  const missing = read_header(memory_source('a place', new Map()), 'f.safetensors');
+  const missing = readHeader(memorySource('a place', new Map()), 'f.safetensors');
   const refused = (error: Error) => assert.match(error.message, 'a place has no f.safetensors');
   await missing.then(() => assert.unreachable(), refused);
 });
@@ -160,17 +166,24 @@ for (const [what, file, ...words] of attacks) test(`refuses ${what}`, () => refu
 test('a hostile name stays on one short line', () => refuses(raw(`{"${'\\n'.repeat(5000)}":1}`), '\\n'));
 
 test('sound tensors or one error, whatever becomes of a file', async () => {
-  const tensors = fc.uniqueArray(fc.record({
-    name: fc.string({ minLength: 1, maxLength: 8 }),
-    dtype: fc.constantFrom('U8' as const, 'BF16' as const, 'F32' as const),
-    shape: fc.array(fc.nat(3), { maxLength: 3 }),
-  }), { selector: (tensor) => tensor.name, maxLength: 4 });
+  const tensors = fc.uniqueArray(
+    fc.record({
+      name: fc.string({ minLength: 1, maxLength: 8 }),
+      dtype: fc.constantFrom('U8' as const, 'BF16' as const, 'F32' as const),
+      shape: fc.array(fc.nat(3), { maxLength: 3 }),
+    }),
+    { selector: (tensor) => tensor.name, maxLength: 4 },
+  );
   const size = { U8: 1, BF16: 2, F32: 4 };
   const bytes = fc.oneof(fc.nat(255), fc.constantFrom(...utf8.encode('{}[]",:0919- ')));
   const changes = fc.array(fc.tuple(fc.nat(400), bytes), { maxLength: 3 });
   const property = fc.asyncProperty(tensors, changes, fc.option(fc.nat(400)), async (specs, edits, cut) => {
-    const file = safetensors_bytes(specs.map((spec) => (
-      { ...spec, data: new Uint8Array(spec.shape.reduce((a, b) => a * b, size[spec.dtype])).fill(7) })));
+    const file = safetensorsBytes(
+      specs.map((spec) => ({
+        ...spec,
+        data: new Uint8Array(spec.shape.reduce((a, b) => a * b, size[spec.dtype])).fill(7),
+      })),
+    );
     for (const [at, byte] of edits) if (at < file.length) file[at] = byte;
     const mutated = cut === null ? file : file.slice(0, cut);
     try {
@@ -179,7 +192,7 @@ test('sound tensors or one error, whatever becomes of a file', async () => {
       const header = Number(new DataView(mutated.buffer).getBigUint64(0, true));
       assert.is(8 + header + bytes, mutated.length);
       for (const tensor of tensors.values()) {
-        assert.is((await read_tensor(source_of(mutated), 'f.safetensors', tensor)).length, tensor.bytes);
+        assert.is((await readTensor(sourceOf(mutated), 'f.safetensors', tensor)).length, tensor.bytes);
       }
       if (!edits.length && cut === null) assert.is(tensors.size, specs.length);
     } catch (error) {
@@ -193,8 +206,11 @@ test('sound tensors or one error, whatever becomes of a file', async () => {
 });
 
 test('a cancelled read says so', async () => {
-  const opened = read_header(source_of(raw('{}')), 'f.safetensors', AbortSignal.abort());
-  await opened.then(() => assert.unreachable(), (error) => assert.is(error.code, 'cancelled'));
+  const opened = readHeader(sourceOf(raw('{}')), 'f.safetensors', AbortSignal.abort());
+  await opened.then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.code, 'cancelled'),
+  );
 });
 
 test.run();

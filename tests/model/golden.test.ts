@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { read_tensors } from '../../cli/files.ts';
-import { type MMAR, loadMMAR } from '../../model/mmar.ts';
+import { readTensors } from '../../cli/files.ts';
+import { loadMMAR, type MMAR } from '../../model/mmar.ts';
 import { trace } from '../../model/trace.ts';
-import { node_platform } from '../../platform/node.ts';
-import { device, relative_rms } from '../gpu.ts';
+import { nodePlatform } from '../../platform/node.ts';
+import { device, relativeRms } from '../gpu.ts';
 
 const root = process.env.MMAR_GOLDEN ?? '../shared/golden';
 const only = process.env.MMAR_CASE ?? '';
@@ -23,17 +23,23 @@ for (const folder of fs.existsSync(root) ? ['plain', 'untied-epsilon'] : []) {
     let model: MMAR | undefined;
     for (const file of fs.readdirSync(cases).filter((f) => f.includes(only))) {
       test(`${folder} ${file} ${precision}`, async () => {
-        model ??= await loadMMAR(node_platform.source(path.join(root, folder)), { device, precision });
-        const { tensors, metadata } = await read_tensors(path.join(cases, file));
+        model ??= await loadMMAR(nodePlatform.source(path.join(root, folder)), { device, precision });
+        const { tensors, metadata } = await readTensors(path.join(cases, file));
         const out = await trace(model, metadata.part, tensors, metadata);
         for (const [name, { values, integers }] of out) {
-          const expect = tensors.get(`expect.${name}`)!.values, reference = tensors.get(`expect_bf16.${name}`);
+          const expect = tensors.get(`expect.${name}`)!.values,
+            reference = tensors.get(`expect_bf16.${name}`);
           if (integers && precision === 'f32') assert.equal([...Array.from(values)], [...Array.from(expect)], name);
           if (integers) continue;
-          const error = relative_rms(values, expect), bf16 = reference ? relative_rms(reference.values, expect) : 0;
+          const error = relativeRms(values, expect),
+            bf16 = reference ? relativeRms(reference.values, expect) : 0;
           if (precision === 'f32') assert.ok(error <= 1e-4, `${name}: ${error}`);
-          else if (metadata.part !== 'generate') assert.ok(error <= 1.5 * bf16, `${name}: ${error}, the reference's own ${bf16}`);
-          if (process.env.MMAR_VERBOSE) console.log(`${folder} ${file} ${precision} ${name}: ${error.toExponential(2)}, reference bf16 ${bf16.toExponential(2)}`);
+          else if (metadata.part !== 'generate')
+            assert.ok(error <= 1.5 * bf16, `${name}: ${error}, the reference's own ${bf16}`);
+          if (process.env.MMAR_VERBOSE)
+            console.log(
+              `${folder} ${file} ${precision} ${name}: ${error.toExponential(2)}, reference bf16 ${bf16.toExponential(2)}`,
+            );
         }
       });
     }

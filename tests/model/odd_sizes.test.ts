@@ -3,104 +3,207 @@
 // SwiftShader (lavapipe takes minutes to compile them). Each is a checkpoint made here, of random weights.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memory_source } from '../../loaders/memory_source.ts';
-import { safetensors_bytes } from '../../loaders/safetensors.ts';
-import { type Config, parse_config } from '../../model/config.ts';
-import { type MMAR, loadMMAR, planes_to_rows, rows_to_planes } from '../../model/mmar.ts';
+import type { Source } from '../../base/platform.ts';
+import { memorySource } from '../../loaders/memory_source.ts';
+import { safetensorsBytes } from '../../loaders/safetensors.ts';
+import { type Config, parseConfig } from '../../model/config.ts';
+import { loadMMAR, type MMAR, planesToRows, rowsToPlanes } from '../../model/mmar.ts';
 import { Parts } from '../../model/parts.ts';
 import { type TraceTensors, trace } from '../../model/trace.ts';
 import { Weights } from '../../model/weights.ts';
-import type { Source } from '../../platform/platform.ts';
-import { bf16, device, hardware_device, numbers, relative_rms } from '../gpu.ts';
-import { ReferenceModel, flat, rows_of } from './reference.ts';
+import { bf16, device, hardwareDevice, numbers, relativeRms } from '../gpu.ts';
+import { flat, ReferenceModel, rowsOf } from './reference.ts';
 
 const base = {
-  model_type: 'mmar', image_tokens: 36,
-  image_tokenizer: { type: 'kl', in_channels: 3, resolution: 24, ch: 10, ch_mult: [1, 2, 3], num_res_blocks: 1, attn_resolutions: [6], z_channels: 5, embed_dim: 3, scaling_factor: 0.31, norm_groups: 5 },
+  model_type: 'mmar',
+  image_tokens: 36,
+  image_tokenizer: {
+    type: 'kl',
+    in_channels: 3,
+    resolution: 24,
+    ch: 10,
+    ch_mult: [1, 2, 3],
+    num_res_blocks: 1,
+    attn_resolutions: [6],
+    z_channels: 5,
+    embed_dim: 3,
+    scaling_factor: 0.31,
+    norm_groups: 5,
+  },
   embedding_vit: { depth: 2, width: 88, heads: 4, mlp_ratio: 2 },
   plora: { rank: 13, alpha: 5 },
-  llm: { model_type: 'qwen2', hidden_size: 42, num_hidden_layers: 2, num_attention_heads: 7, num_key_value_heads: 1, intermediate_size: 57, vocab_size: 515, rms_norm_eps: 1e-6, rope_theta: 10000, tie_word_embeddings: false },
+  llm: {
+    model_type: 'qwen2',
+    hidden_size: 42,
+    num_hidden_layers: 2,
+    num_attention_heads: 7,
+    num_key_value_heads: 1,
+    intermediate_size: 57,
+    vocab_size: 515,
+    rms_norm_eps: 1e-6,
+    rope_theta: 10000,
+    tie_word_embeddings: false,
+  },
   diffusion: { depth: 2, width: 45, mlp_ratio: 3, prediction: 'x', timesteps: 250 },
 };
 const models: Record<string, object> = {
   'heads of 6, 7 over 1': base,
   'heads of 22, tied, v': {
-    ...base, image_tokens: 9, image_tokenizer: { ...base.image_tokenizer, resolution: 12, attn_resolutions: [], embed_dim: 6 }, embedding_vit: { depth: 1, width: 33, heads: 3, mlp_ratio: 4 },
-    llm: { ...base.llm, hidden_size: 66, num_attention_heads: 3, num_key_value_heads: 3, tie_word_embeddings: true }, plora: { rank: 1, alpha: 0.25 }, diffusion: { ...base.diffusion, prediction: 'v', width: 64 },
+    ...base,
+    image_tokens: 9,
+    image_tokenizer: { ...base.image_tokenizer, resolution: 12, attn_resolutions: [], embed_dim: 6 },
+    embedding_vit: { depth: 1, width: 33, heads: 3, mlp_ratio: 4 },
+    llm: { ...base.llm, hidden_size: 66, num_attention_heads: 3, num_key_value_heads: 3, tie_word_embeddings: true },
+    plora: { rank: 1, alpha: 0.25 },
+    diffusion: { ...base.diffusion, prediction: 'v', width: 64 },
   },
 };
 
 /** A checkpoint of bf16 random weights for a config, as a source and as plain numbers. */
-function random_checkpoint(json: object): { source: Source; config: Config; weights: Map<string, Float32Array> } {
-  const config = parse_config(json, 'test'), { required } = new Parts(new Weights('bf16', 'bf16', Infinity), config).weights, weights = new Map<string, Float32Array>();
+function randomCheckpoint(json: object): { source: Source; config: Config; weights: Map<string, Float32Array> } {
+  const config = parseConfig(json, 'test'),
+    { required } = new Parts(new Weights('bf16', 'bf16', Infinity), config).weights,
+    weights = new Map<string, Float32Array>();
   let seed = 1;
   for (const [name, shape] of required) {
-    const size = shape.reduce((a, b) => a * b, 1), fan_in = shape.slice(1).reduce((a, b) => a * b, 1), norm = /norm.*\.weight$|_ln\.weight$|layernorm/.test(name);
-    const scale = shape.length > 1 ? Math.sqrt(3 / fan_in) : 0.1;
-    weights.set(name, numbers(size, 'f32', seed++).map((x) => bf16(x * scale + (norm ? 1 : 0))));
+    const size = shape.reduce((a, b) => a * b, 1),
+      fanIn = shape.slice(1).reduce((a, b) => a * b, 1),
+      norm = /norm.*\.weight$|_ln\.weight$|layernorm/.test(name);
+    const scale = shape.length > 1 ? Math.sqrt(3 / fanIn) : 0.1;
+    weights.set(
+      name,
+      numbers(size, 'f32', seed++).map((x) => bf16(x * scale + (norm ? 1 : 0))),
+    );
   }
-  const tensors = [...weights].map(([name, values]) => ({ name, dtype: 'BF16' as const, shape: required.get(name)!, data: Uint16Array.from(values, (x) => new Uint32Array(new Float32Array([x]).buffer)[0] >>> 16) }));
-  const files = new Map([['model.safetensors', safetensors_bytes(tensors)], ['config.json', new TextEncoder().encode(JSON.stringify(json))]]);
-  return { source: memory_source('test', files), config, weights };
+  const tensors = [...weights].map(([name, values]) => ({
+    name,
+    dtype: 'BF16' as const,
+    shape: required.get(name)!,
+    data: Uint16Array.from(values, (x) => new Uint32Array(new Float32Array([x]).buffer)[0] >>> 16),
+  }));
+  const files = new Map([
+    ['model.safetensors', safetensorsBytes(tensors)],
+    ['config.json', new TextEncoder().encode(JSON.stringify(json))],
+  ]);
+  return { source: memorySource('test', files), config, weights };
 }
 
-const gpu_kernels = device.adapter.architecture === 'swiftshader' ? await hardware_device() : undefined;
-const parts_on_gpu_kernels = ['visual', 'hidden', 'diffusion', 'decode'];
+const gpuKernels = device.adapter.architecture === 'swiftshader' ? await hardwareDevice() : undefined;
+const partsOnGPUKernels = ['visual', 'hidden', 'diffusion', 'decode'];
 
 for (const [name, json] of Object.entries(models)) {
-  const { source, config, weights } = random_checkpoint(json), reference = new ReferenceModel(config, weights);
-  const L = config.image_tokens, d = config.image_tokenizer.embed_dim, H = config.llm.hidden_size, S = config.image_tokenizer.resolution, n = 5;
-  const tokens = numbers(L * d, 'f32', 7), mask = Uint8Array.from({ length: L }, (_, i) => Number(i % 3 === 1)), before = [3, 514, 77, 0, 200], after = [9, 1, 414], uncond = [5, 6];
-  const x = numbers(n * d, 'f32', 8), z = numbers(n * H, 'f32', 9), z_uncond = numbers(n * H, 'f32', 10), t = [0, 249, 100, 3, 77], noise = numbers(L * d, 'f32', 11);
-  const order = Array.from({ length: L }, (_, i) => (i * 5 + 2) % L), pixels = numbers(3 * S * S, 'f32', 12);
-  const cases: Record<string, { inputs: Record<string, [number[], ArrayLike<number>]>; settings?: Record<string, string>; want: () => Record<string, ArrayLike<number>> }> = {
-    visual: { inputs: { tokens: [[L, d], tokens], mask: [[L], mask] }, want: () => ({ visual: flat(reference.visual(rows_of(tokens, d), mask)) }) },
+  const { source, config, weights } = randomCheckpoint(json),
+    reference = new ReferenceModel(config, weights);
+  const L = config.image_tokens,
+    d = config.image_tokenizer.embed_dim,
+    H = config.llm.hidden_size,
+    S = config.image_tokenizer.resolution,
+    n = 5;
+  const tokens = numbers(L * d, 'f32', 7),
+    mask = Uint8Array.from({ length: L }, (_, i) => Number(i % 3 === 1)),
+    before = [3, 514, 77, 0, 200],
+    after = [9, 1, 414],
+    uncond = [5, 6];
+  const x = numbers(n * d, 'f32', 8),
+    z = numbers(n * H, 'f32', 9),
+    z_uncond = numbers(n * H, 'f32', 10),
+    t = [0, 249, 100, 3, 77],
+    noise = numbers(L * d, 'f32', 11);
+  const order = Array.from({ length: L }, (_, i) => (i * 5 + 2) % L),
+    pixels = numbers(3 * S * S, 'f32', 12);
+  const cases: Record<
+    string,
+    {
+      inputs: Record<string, [number[], ArrayLike<number>]>;
+      settings?: Record<string, string>;
+      want: () => Record<string, ArrayLike<number>>;
+    }
+  > = {
+    visual: {
+      inputs: { tokens: [[L, d], tokens], mask: [[L], mask] },
+      want: () => ({ visual: flat(reference.visual(rowsOf(tokens, d), mask)) }),
+    },
     hidden: {
       inputs: { before: [[5], before], tokens: [[L, d], tokens], mask: [[L], mask], after: [[3], after] },
       want() {
-        const { x, image } = reference.sequence(before, reference.visual(rows_of(tokens, d), mask), after), hidden = reference.llm(x, image);
+        const { x, image } = reference.sequence(before, reference.visual(rowsOf(tokens, d), mask), after),
+          hidden = reference.llm(x, image);
         return { hidden: flat(hidden), logits: reference.logits(hidden.at(-1)!) };
       },
     },
     text: {
       inputs: { before: [[5], before] },
       want() {
-        const hidden = reference.llm(before.map((id) => reference.embedding(id)), before.map(() => false));
+        const hidden = reference.llm(
+          before.map((id) => reference.embedding(id)),
+          before.map(() => false),
+        );
         return { hidden: flat(hidden), logits: reference.logits(hidden.at(-1)!) };
       },
     },
     diffusion: {
       inputs: { x: [[n, d], x], t: [[n], t], z: [[n, H], z] },
-      want: () => ({ out: flat(rows_of(x, d).map((row, i) => reference.diffusion(row, t[i], rows_of(z, H)[i]))) }),
+      want: () => ({ out: flat(rowsOf(x, d).map((row, i) => reference.diffusion(row, t[i], rowsOf(z, H)[i]))) }),
     },
     sample: {
-      inputs: { z: [[n, H], z], z_uncond: [[n, H], z_uncond], noise: [[n, d], x] }, settings: { steps: '7', cfg: '1.7' },
-      want: () => ({ tokens: flat(rows_of(x, d).map((row, i) => reference.sample(rows_of(z, H)[i], rows_of(z_uncond, H)[i], row, 7, 1.7))) }),
+      inputs: { z: [[n, H], z], z_uncond: [[n, H], z_uncond], noise: [[n, d], x] },
+      settings: { steps: '7', cfg: '1.7' },
+      want: () => ({
+        tokens: flat(
+          rowsOf(x, d).map((row, i) => reference.sample(rowsOf(z, H)[i], rowsOf(z_uncond, H)[i], row, 7, 1.7)),
+        ),
+      }),
     },
     generate: {
-      inputs: { before: [[5], before], uncond: [[2], uncond], order: [[L], order], noise: [[L, d], noise] }, settings: { iterations: '3', steps: '4', cfg: '1.5', cfg_schedule: 'linear' },
-      want: () => ({ tokens: flat(reference.generate(before, uncond, order, rows_of(noise, d), { iterations: 3, steps: 4, cfg: 1.5, cfg_schedule: 'linear' })) }),
+      inputs: { before: [[5], before], uncond: [[2], uncond], order: [[L], order], noise: [[L, d], noise] },
+      settings: { iterations: '3', steps: '4', cfg: '1.5', cfg_schedule: 'linear' },
+      want: () => ({
+        tokens: flat(
+          reference.generate(before, uncond, order, rowsOf(noise, d), {
+            iterations: 3,
+            steps: 4,
+            cfg: 1.5,
+            cfg_schedule: 'linear',
+          }),
+        ),
+      }),
     },
     describe: {
-      inputs: { before: [[5], before], tokens: [[L, d], tokens], after: [[3], after] }, settings: { max_new_tokens: '4' },
-      want: () => ({ ids: reference.describe(before, rows_of(tokens, d), after, 4) }),
+      inputs: { before: [[5], before], tokens: [[L, d], tokens], after: [[3], after] },
+      settings: { max_new_tokens: '4' },
+      want: () => ({ ids: reference.describe(before, rowsOf(tokens, d), after, 4) }),
     },
-    encode: { inputs: { pixels: [[3, S, S], pixels] }, want: () => ({ tokens: flat(reference.encode(rows_of(planes_to_rows(pixels, 3), 3))) }) },
-    decode: { inputs: { tokens: [[L, d], tokens] }, want: () => ({ pixels: rows_to_planes(flat(reference.decode(rows_of(tokens, d))), 3) }) },
+    encode: {
+      inputs: { pixels: [[3, S, S], pixels] },
+      want: () => ({ tokens: flat(reference.encode(rowsOf(planesToRows(pixels, 3), 3))) }),
+    },
+    decode: {
+      inputs: { tokens: [[L, d], tokens] },
+      want: () => ({ pixels: rowsToPlanes(flat(reference.decode(rowsOf(tokens, d))), 3) }),
+    },
   };
   const loaded = new Map<string, MMAR>();
   for (const [part, { inputs, settings, want }] of Object.entries(cases)) {
     test(`${name}: ${part}`, async () => {
-      const given: TraceTensors = new Map(Object.entries(inputs).map(([key, [shape, values]]) => [key, { shape, values }])), wanted = want();
-      const runs: [string, 'f32' | 'bf16', typeof device][] = [['f32', 'f32', device], ['bf16', 'bf16', device]];
-      if (gpu_kernels && parts_on_gpu_kernels.includes(part)) runs.push(['f32 on GPU kernels', 'f32', gpu_kernels]);
+      const given: TraceTensors = new Map(
+          Object.entries(inputs).map(([key, [shape, values]]) => [key, { shape, values }]),
+        ),
+        wanted = want();
+      const runs: [string, 'f32' | 'bf16', typeof device][] = [
+        ['f32', 'f32', device],
+        ['bf16', 'bf16', device],
+      ];
+      if (gpuKernels && partsOnGPUKernels.includes(part)) runs.push(['f32 on GPU kernels', 'f32', gpuKernels]);
       for (const [key, precision, on] of runs) {
         const model = loaded.get(key) ?? (await loadMMAR(source, { device: on, precision }));
         loaded.set(key, model);
         for (const [output, { values, integers }] of await trace(model, part, given, settings)) {
           if (integers && precision === 'bf16') continue;
-          const error = relative_rms(values, wanted[output]);
-          assert.ok(error <= (integers ? 0 : precision === 'f32' ? 1e-4 : part === 'generate' ? 1 : 0.05), `${key} ${output}: ${error}`);
+          const error = relativeRms(values, wanted[output]);
+          assert.ok(
+            error <= (integers ? 0 : precision === 'f32' ? 1e-4 : part === 'generate' ? 1 : 0.05),
+            `${key} ${output}: ${error}`,
+          );
         }
       }
     });

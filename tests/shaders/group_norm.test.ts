@@ -1,17 +1,32 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { group_norm } from '../../shaders/group_norm.ts';
-import { close, numbers, raw, run, shape_error, tensor, unpad } from '../gpu.ts';
+import { groupNorm } from '../../shaders/group_norm.ts';
+import { close, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 import { activations, normalize } from '../reference.ts';
 
 for (const type of ['bf16', 'f32'] as const) {
-  for (const [pixels, channels, groups] of [[1, 4, 2], [35, 3, 3], [35, 5, 1], [64, 6, 3], [9, 9, 3], [30, 16, 4], [12, 32, 2], [4096, 32, 8], [7, 10, 5]]) {
+  for (const [pixels, channels, groups] of [
+    [1, 4, 2],
+    [35, 3, 3],
+    [35, 5, 1],
+    [64, 6, 3],
+    [9, 9, 3],
+    [30, 16, 4],
+    [12, 32, 2],
+    [4096, 32, 8],
+    [7, 10, 5],
+  ]) {
     for (const act of ['none', 'silu'] as const) {
       test(`${type} [${pixels}, ${channels}], groups of ${channels / groups}, act ${act}`, async () => {
-        const x = numbers(pixels * channels, type), w = numbers(channels, 'bf16', 2), b = numbers(channels, 'bf16', 3), size = channels / groups;
-        const want = normalize(x, (i) => Math.floor((i % channels) / size), 1e-6).map((v, i) => activations[act](v * w[i % channels] + b[i % channels]));
+        const x = numbers(pixels * channels, type),
+          w = numbers(channels, 'bf16', 2),
+          b = numbers(channels, 'bf16', 3),
+          size = channels / groups;
+        const want = normalize(x, (i) => Math.floor((i % channels) / size), 1e-6).map((v, i) =>
+          activations[act](v * w[i % channels] + b[i % channels]),
+        );
         const affine = { weight: tensor('bf16', [channels], w), bias: tensor('bf16', [channels], b) };
-        const got = await run((p) => raw(group_norm(p, tensor(type, [pixels, channels], x), affine, groups, 1e-6, act)));
+        const got = await run((p) => raw(groupNorm(p, tensor(type, [pixels, channels], x), affine, groups, 1e-6, act)));
         close(unpad(got, channels), want, type === 'f32' ? 1e-5 : 5e-3);
       });
     }
@@ -21,18 +36,29 @@ for (const type of ['bf16', 'f32'] as const) {
 test('a picture of one value gives the bias; large numbers give no NaN', async () => {
   const affine = { weight: tensor('f32', [4], [1, 2, 3, 4]), bias: tensor('f32', [4], [1, -2, 0, 4]) };
   for (const value of [0, 1, -3e4]) {
-    assert.equal([...(await run((p) => group_norm(p, tensor('f32', [2, 4], Array(8).fill(value)), affine, 2, 1e-6)))], [1, -2, 0, 4, 1, -2, 0, 4]);
+    assert.equal(
+      [...(await run((p) => groupNorm(p, tensor('f32', [2, 4], Array(8).fill(value)), affine, 2, 1e-6)))],
+      [1, -2, 0, 4, 1, -2, 0, 4],
+    );
   }
   for (const large of [1e15, 1e18, 6e37]) {
-    const got = await run((p) => group_norm(p, tensor('f32', [2, 4], [large, -large, 0, large, 1, 2, -large, large]), affine, 2, 1e-6, 'silu'));
+    const got = await run((p) =>
+      groupNorm(p, tensor('f32', [2, 4], [large, -large, 0, large, 1, 2, -large, large]), affine, 2, 1e-6, 'silu'),
+    );
     assert.ok(got.every(Number.isFinite), `${large}: ${got}`);
   }
 });
 
 test('operands that do not fit are errors that name them', async () => {
   const affine = (n: number) => ({ weight: tensor('f32', [n], numbers(n)), bias: tensor('f32', [n], numbers(n)) });
-  await shape_error((p) => group_norm(p, tensor('f32', [2, 6], numbers(12)), affine(5), 3, 1e-6), /group_norm: test f32\[2,6\], test f32\[5\]/);
-  await shape_error((p) => group_norm(p, tensor('f32', [2, 6], numbers(12)), affine(6), 4, 1e-6), /group_norm: test f32\[2,6\], test f32\[6\]/);
+  await shapeError(
+    (p) => groupNorm(p, tensor('f32', [2, 6], numbers(12)), affine(5), 3, 1e-6),
+    /group_norm: test f32\[2,6\], test f32\[5\]/,
+  );
+  await shapeError(
+    (p) => groupNorm(p, tensor('f32', [2, 6], numbers(12)), affine(6), 4, 1e-6),
+    /group_norm: test f32\[2,6\], test f32\[6\]/,
+  );
 });
 
 test.run();

@@ -1,23 +1,35 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device } from '../../engine/device.ts';
-import { type ElementType, round_up } from '../../engine/tensor.ts';
+import { type ElementType, roundUp } from '../../engine/tensor.ts';
 import { type Linear, matmul } from '../../shaders/matmul.ts';
-import { bf16, close, device, numbers, raw, run, shape_error, small_device, tensor, unpad } from '../gpu.ts';
+import { bf16, close, device, numbers, raw, run, shapeError, smallDevice, tensor, unpad } from '../gpu.ts';
 import { activations, matmul as reference } from '../reference.ts';
 
 const types = ['bf16', 'f32'] as const;
 const bound = (type: ElementType): number => (type === 'bf16' ? 4e-3 : 1e-5);
 
-for (const x_type of types) {
-  for (const w_type of types) {
+for (const xType of types) {
+  for (const wType of types) {
     // Rows are tiled by up to eight; few heights, since each is a pipeline to compile.
-    const odd = [[1, 1, 1], [3, 5, 7], [13, 88, 515]], more = [[1, 896, 33], [13, 3, 2], [26, 130, 33], [8, 256, 1024], [64, 192, 96]];
-    for (const [m, k, n] of x_type !== w_type ? odd.slice(1, 2) : x_type === 'f32' ? odd : [...odd, ...more]) {
-      test(`x ${x_type}, w ${w_type} [${m}, ${k}] × [${n}, ${k}]`, async () => {
-        const x = numbers(m * k, x_type), w = numbers(n * k, w_type, 2);
-        const got = await run((p) => raw(matmul(p, tensor(x_type, [m, k], x), { weight: tensor(w_type, [n, k], w) })));
-        close(unpad(got, n), reference(x, w, m, k, n), bound(x_type));
+    const odd = [
+        [1, 1, 1],
+        [3, 5, 7],
+        [13, 88, 515],
+      ],
+      more = [
+        [1, 896, 33],
+        [13, 3, 2],
+        [26, 130, 33],
+        [8, 256, 1024],
+        [64, 192, 96],
+      ];
+    for (const [m, k, n] of xType !== wType ? odd.slice(1, 2) : xType === 'f32' ? odd : [...odd, ...more]) {
+      test(`x ${xType}, w ${wType} [${m}, ${k}] × [${n}, ${k}]`, async () => {
+        const x = numbers(m * k, xType),
+          w = numbers(n * k, wType, 2);
+        const got = await run((p) => raw(matmul(p, tensor(xType, [m, k], x), { weight: tensor(wType, [n, k], w) })));
+        close(unpad(got, n), reference(x, w, m, k, n), bound(xType));
       });
     }
   }
@@ -26,62 +38,112 @@ for (const x_type of types) {
 for (const type of types) {
   for (const act of ['none', 'gelu', 'silu'] as const) {
     test(`${type}: act(x w + b) ⊙ gate + residual, act ${act}`, async () => {
-      const [m, k, n] = [3, 22, 34], wide = 3 * round_up(n, 4), first = round_up(n, 4);
-      const x = numbers(m * k, type), w = numbers(n * k, type, 2), b = numbers(n, type, 3), r = numbers(m * n, type, 4), g = numbers((m + 5) * wide, type, 5);
+      const [m, k, n] = [3, 22, 34],
+        wide = 3 * roundUp(n, 4),
+        first = roundUp(n, 4);
+      const x = numbers(m * k, type),
+        w = numbers(n * k, type, 2),
+        b = numbers(n, type, 3),
+        r = numbers(m * n, type, 4),
+        g = numbers((m + 5) * wide, type, 5);
       const linear = (): Linear => ({ weight: tensor(type, [n, k], w), bias: tensor(type, [n], b) });
-      const X = () => tensor(type, [m, k], x), R = () => tensor(type, [m, n], r), G = () => ({ tensor: tensor(type, [m + 5, wide], g), first, first_row: 5 });
+      const X = () => tensor(type, [m, k], x),
+        R = () => tensor(type, [m, n], r),
+        G = () => ({ tensor: tensor(type, [m + 5, wide], g), first, firstRow: 5 });
       const a = reference(x, w, m, k, n).map((v, i) => activations[act](v + b[i % n]));
       const gated = a.map((v, i) => v * g[(Math.floor(i / n) + 5) * wide + first + (i % n)]);
       close(await run((p) => matmul(p, X(), linear(), { act })), a, bound(type));
       if (type === 'f32' && act !== 'silu') return;
-      close(await run((p) => matmul(p, X(), linear(), { act, gate: G(), residual: R() })), gated.map((v, i) => v + r[i]), bound(type));
+      close(
+        await run((p) => matmul(p, X(), linear(), { act, gate: G(), residual: R() })),
+        gated.map((v, i) => v + r[i]),
+        bound(type),
+      );
       if (act !== 'none') return;
-      close(await run((p) => matmul(p, X(), linear(), { act, residual: R() })), a.map((v, i) => v + r[i]), bound(type));
+      close(
+        await run((p) => matmul(p, X(), linear(), { act, residual: R() })),
+        a.map((v, i) => v + r[i]),
+        bound(type),
+      );
       // The gate's columns beside y's last belong to another part: zeros in y's padding come from y.
       const got = await run((p) => raw(matmul(p, X(), linear(), { act, gate: { ...G(), first: 4 } })));
-      close(unpad(got, n), a.map((v, i) => v * g[(Math.floor(i / n) + 5) * wide + 4 + (i % n)]), bound(type));
+      close(
+        unpad(got, n),
+        a.map((v, i) => v * g[(Math.floor(i / n) + 5) * wide + 4 + (i % n)]),
+        bound(type),
+      );
     });
   }
 }
 
 test('alpha multiplies the product alone', async () => {
-  const x = numbers(15), w = numbers(35, 'f32', 2), b = numbers(7, 'f32', 3), want = reference(x, w, 3, 5, 7).map((v, i) => -2.5 * v + b[i % 7]);
-  close(await run((p) => matmul(p, tensor('f32', [3, 5], x), { weight: tensor('f32', [7, 5], w), bias: tensor('f32', [7], b) }, { alpha: -2.5 })), want, 1e-6);
+  const x = numbers(15),
+    w = numbers(35, 'f32', 2),
+    b = numbers(7, 'f32', 3),
+    want = reference(x, w, 3, 5, 7).map((v, i) => -2.5 * v + b[i % 7]);
+  close(
+    await run((p) =>
+      matmul(
+        p,
+        tensor('f32', [3, 5], x),
+        { weight: tensor('f32', [7, 5], w), bias: tensor('f32', [7], b) },
+        { alpha: -2.5 },
+      ),
+    ),
+    want,
+    1e-6,
+  );
 });
 
 test('a result of another type, and a result written where it is wanted', async () => {
-  const [m, k, n] = [3, 20, 6], x = numbers(m * k, 'bf16'), w = numbers(n * k, 'bf16', 2), want = reference(x, w, m, k, n);
+  const [m, k, n] = [3, 20, 6],
+    x = numbers(m * k, 'bf16'),
+    w = numbers(n * k, 'bf16', 2),
+    want = reference(x, w, m, k, n);
   const linear: Linear = { weight: tensor('bf16', [n, k], w) };
   close(await run((p) => matmul(p, tensor('bf16', [m, k], x), linear, { type: 'f32' })), want, 1e-6);
   const into = tensor('f32', [m, n], numbers(m * n));
   close(await run((p) => matmul(p, tensor('bf16', [m, k], x), linear, { into })), want, 1e-6);
   // The residual's type is y's.
-  close(await run((p) => matmul(p, tensor('bf16', [m, k], x), linear, { residual: tensor('f32', [m, n], want) })), want.map((v) => 2 * v), 1e-6);
+  close(
+    await run((p) => matmul(p, tensor('bf16', [m, k], x), linear, { residual: tensor('f32', [m, n], want) })),
+    want.map((v) => 2 * v),
+    1e-6,
+  );
 });
 
 /** A PLoRA layer of some fused projections, [W | B] and A stacked as the loader does, and its f64 result for x. */
 function plora(type: ElementType, widths: number[], k: number, rank: number, on: Device = device) {
-  const ranks = round_up(rank, 4), pitch = round_up(k, 4), first_columns: number[] = [];
-  const n = widths.reduce((at, width) => (first_columns.push(round_up(at, 4)), round_up(at, 4) + width), 0);
-  const a = new Float64Array(widths.length * ranks * k), wb = new Float64Array(n * (pitch + ranks)), scale = 4 / rank, cols = pitch + ranks;
+  const ranks = roundUp(rank, 4),
+    pitch = roundUp(k, 4),
+    firstColumns: number[] = [];
+  const n = widths.reduce((at, width) => (firstColumns.push(roundUp(at, 4)), roundUp(at, 4) + width), 0);
+  const a = new Float64Array(widths.length * ranks * k),
+    wb = new Float64Array(n * (pitch + ranks)),
+    scale = 4 / rank,
+    cols = pitch + ranks;
   widths.forEach((width, i) => {
     numbers(rank * k, type, 10 + i).forEach((v, at) => (a[i * ranks * k + at] = v));
-    const w = numbers(width * k, type, 20 + i), b = numbers(width * rank, type, 30 + i);
+    const w = numbers(width * k, type, 20 + i),
+      b = numbers(width * rank, type, 30 + i);
     for (let r = 0; r < width; r++) {
-      for (let c = 0; c < k; c++) wb[(first_columns[i] + r) * cols + c] = w[r * k + c];
-      for (let c = 0; c < rank; c++) wb[(first_columns[i] + r) * cols + pitch + c] = b[r * rank + c];
+      for (let c = 0; c < k; c++) wb[(firstColumns[i] + r) * cols + c] = w[r * k + c];
+      for (let c = 0; c < rank; c++) wb[(firstColumns[i] + r) * cols + pitch + c] = b[r * rank + c];
     }
   });
   const linear = (): Linear => ({
-    weight: tensor(type, [n, cols], wb, on), in_features: k,
-    lora: { a: tensor(type, [widths.length * ranks, k], a, on), rank: ranks, scale, first_columns },
+    weight: tensor(type, [n, cols], wb, on),
+    inFeatures: k,
+    lora: { a: tensor(type, [widths.length * ranks, k], a, on), rank: ranks, scale, firstColumns },
   });
   const want = (x: Float32Array, m: number, lora: boolean): Float64Array => {
-    const y = reference(x, wb, m, k, n, cols), low = reference(x, a, m, k, widths.length * ranks).map((v) => (type === 'bf16' ? bf16(scale * v) : scale * v));
+    const y = reference(x, wb, m, k, n, cols),
+      low = reference(x, a, m, k, widths.length * ranks).map((v) => (type === 'bf16' ? bf16(scale * v) : scale * v));
     for (let r = 0; lora && r < m; r++) {
       for (let c = 0; c < n; c++) {
-        const i = first_columns.filter((first) => first <= c).length - 1;
-        for (let e = 0; e < rank; e++) y[r * n + c] += low[(r * widths.length + i) * ranks + e] * wb[c * cols + pitch + e];
+        const i = firstColumns.filter((first) => first <= c).length - 1;
+        for (let e = 0; e < rank; e++)
+          y[r * n + c] += low[(r * widths.length + i) * ranks + e] * wb[c * cols + pitch + e];
       }
     }
     return y;
@@ -90,9 +152,18 @@ function plora(type: ElementType, widths: number[], k: number, rank: number, on:
 }
 
 for (const type of types) {
-  for (const [widths, k, rank] of [[[40], 24, 8], [[33], 22, 13], [[36, 20], 24, 16], [[64, 12, 9], 50, 13], [[4, 4, 4], 8, 1], [[31, 5, 6], 9, 5]] as [number[], number, number][]) {
+  for (const [widths, k, rank] of [
+    [[40], 24, 8],
+    [[33], 22, 13],
+    [[36, 20], 24, 16],
+    [[64, 12, 9], 50, 13],
+    [[4, 4, 4], 8, 1],
+    [[31, 5, 6], 9, 5],
+  ] as [number[], number, number][]) {
     test(`${type}: PLoRA of rank ${rank} over ${widths}`, async () => {
-      const m = 13, x = numbers(m * k, type), { n, linear, want } = plora(type, widths, k, rank);
+      const m = 13,
+        x = numbers(m * k, type),
+        { n, linear, want } = plora(type, widths, k, rank);
       const y = (lora: boolean) => run((p) => raw(matmul(p, tensor(type, [m, k], x), linear(), { lora })));
       close(unpad(await y(true), n), want(x, m, true), type === 'bf16' ? 8e-3 : 1e-5);
       close(unpad(await y(false), n), want(x, m, false), bound(type));
@@ -101,44 +172,118 @@ for (const type of types) {
 }
 
 test('weights in several pieces give the same bits as in one', async () => {
-  const [m, k] = [3, 24], widths = [36, 20, 11], x = numbers(m * k, 'bf16'), one = plora('bf16', widths, k, 8), b = numbers(one.n, 'bf16', 9), r = numbers(m * one.n, 'bf16', 8);
-  const result = (on: Device, linear: Linear) => run((p) => matmul(p, tensor('bf16', [m, k], x, on), { ...linear, bias: tensor('bf16', [one.n], b, on) }, {
-    lora: true, act: 'silu', residual: tensor('bf16', [m, one.n], r, on), gate: { tensor: tensor('bf16', [m, 80], numbers(m * 80, 'bf16'), on), first: 8 },
-  }), on);
+  const [m, k] = [3, 24],
+    widths = [36, 20, 11],
+    x = numbers(m * k, 'bf16'),
+    one = plora('bf16', widths, k, 8),
+    b = numbers(one.n, 'bf16', 9),
+    r = numbers(m * one.n, 'bf16', 8);
+  const result = (on: Device, linear: Linear) =>
+    run(
+      (p) =>
+        matmul(
+          p,
+          tensor('bf16', [m, k], x, on),
+          { ...linear, bias: tensor('bf16', [one.n], b, on) },
+          {
+            lora: true,
+            act: 'silu',
+            residual: tensor('bf16', [m, one.n], r, on),
+            gate: { tensor: tensor('bf16', [m, 80], numbers(m * 80, 'bf16'), on), first: 8 },
+          },
+        ),
+      on,
+    );
   const whole = await result(device, one.linear());
-  const want = one.want(x, m, true).map((v, i) => activations.silu(v + b[i % one.n]) * numbers(m * 80, 'bf16')[Math.floor(i / one.n) * 80 + 8 + (i % one.n)] + r[i]);
+  const want = one
+    .want(x, m, true)
+    .map(
+      (v, i) =>
+        activations.silu(v + b[i % one.n]) * numbers(m * 80, 'bf16')[Math.floor(i / one.n) * 80 + 8 + (i % one.n)] +
+        r[i],
+    );
   close(whole, want, 8e-3);
-  const small = await small_device(1200), linear = plora('bf16', widths, k, 8, small).linear();
+  const small = await smallDevice(1200),
+    linear = plora('bf16', widths, k, 8, small).linear();
   assert.ok(linear.weight.pieces.length > 2, `${linear.weight.pieces.length} pieces`);
   assert.equal([...(await result(small, linear))], [...whole]);
   small.destroy();
 });
 
 test('no rows', async () => {
-  assert.is((await run((p) => matmul(p, tensor('f32', [0, 5], []), { weight: tensor('f32', [3, 5], numbers(15)) }))).length, 0);
-  assert.is((await run((p) => matmul(p, tensor('bf16', [0, 24], []), plora('bf16', [8, 8], 24, 4).linear(), { lora: true }))).length, 0);
+  assert.is(
+    (await run((p) => matmul(p, tensor('f32', [0, 5], []), { weight: tensor('f32', [3, 5], numbers(15)) }))).length,
+    0,
+  );
+  assert.is(
+    (await run((p) => matmul(p, tensor('bf16', [0, 24], []), plora('bf16', [8, 8], 24, 4).linear(), { lora: true })))
+      .length,
+    0,
+  );
 });
 
 test('zeros give act(bias); large numbers give no NaN', async () => {
-  const bias = tensor('f32', [3], [1, -2, 0]), weight = tensor('f32', [3, 5], Array(15).fill(1e18));
-  assert.equal([...(await run((p) => matmul(p, tensor('f32', [1, 5], Array(5).fill(0)), { weight, bias })))], [1, -2, 0]);
+  const bias = tensor('f32', [3], [1, -2, 0]),
+    weight = tensor('f32', [3, 5], Array(15).fill(1e18));
+  assert.equal(
+    [...(await run((p) => matmul(p, tensor('f32', [1, 5], Array(5).fill(0)), { weight, bias })))],
+    [1, -2, 0],
+  );
   for (const act of ['none', 'gelu', 'silu'] as const) {
-    const got = await run((p) => matmul(p, tensor('f32', [3, 5], [1e18, 1e18, 0, 1, -1, -1e18, -1e18, 0, 0, 0, 1, 1, 1, 1, -1e18]), { weight, bias }, { act }));
+    const got = await run((p) =>
+      matmul(
+        p,
+        tensor('f32', [3, 5], [1e18, 1e18, 0, 1, -1, -1e18, -1e18, 0, 0, 0, 1, 1, 1, 1, -1e18]),
+        { weight, bias },
+        { act },
+      ),
+    );
     assert.ok(got.every(Number.isFinite), `${act}: ${got}`);
     assert.ok(Math.abs(got[0] / 2e36 - 1) < 1e-5 && (act === 'none' ? got[3] < -1e36 : got[3] === 0), `${act}: ${got}`);
   }
 });
 
 test('operands that do not fit are errors that name them', async () => {
-  const x = () => tensor('f32', [2, 5], numbers(10)), weight = () => tensor('f32', [3, 5], numbers(15));
-  await shape_error((p) => matmul(p, x(), { weight: tensor('f32', [3, 4], numbers(12)) }), /matmul test: test f32\[2,5\], test f32\[3,4\]/);
-  await shape_error((p) => matmul(p, x(), { weight: weight(), bias: tensor('f32', [4], numbers(4)) }), /test f32\[3,5\], test f32\[4\]/);
-  await shape_error((p) => matmul(p, x(), { weight: weight(), bias: tensor('bf16', [3], numbers(3)) }), /test f32\[3,5\], test bf16\[3\]/);
-  await shape_error((p) => matmul(p, x(), { weight: weight() }, { residual: tensor('f32', [2, 4], numbers(8)) }), /test f32\[2,5\], test f32\[2,4\]/);
-  await shape_error((p) => matmul(p, x(), { weight: weight() }, { gate: { tensor: tensor('bf16', [2, 4], numbers(8)), first: 0 } }), /test f32\[2,5\], test bf16\[2,4\]/);
-  await shape_error((p) => matmul(p, x(), { weight: weight() }, { gate: { tensor: tensor('f32', [2, 4], numbers(8)), first: 4 } }), /test f32\[2,5\], test f32\[2,4\]/);
-  await shape_error((p) => matmul(p, x(), { weight: weight() }, { into: tensor('f32', [2, 4], numbers(8)) }), /test f32\[2,5\], test f32\[2,4\]/);
-  await shape_error((p) => matmul(p, x(), { weight: weight() }, { into: tensor('bf16', [2, 3], numbers(6)), residual: tensor('f32', [2, 3], numbers(6)) }), /test bf16\[2,3\], test f32\[2,3\]/);
+  const x = () => tensor('f32', [2, 5], numbers(10)),
+    weight = () => tensor('f32', [3, 5], numbers(15));
+  await shapeError(
+    (p) => matmul(p, x(), { weight: tensor('f32', [3, 4], numbers(12)) }),
+    /matmul test: test f32\[2,5\], test f32\[3,4\]/,
+  );
+  await shapeError(
+    (p) => matmul(p, x(), { weight: weight(), bias: tensor('f32', [4], numbers(4)) }),
+    /test f32\[3,5\], test f32\[4\]/,
+  );
+  await shapeError(
+    (p) => matmul(p, x(), { weight: weight(), bias: tensor('bf16', [3], numbers(3)) }),
+    /test f32\[3,5\], test bf16\[3\]/,
+  );
+  await shapeError(
+    (p) => matmul(p, x(), { weight: weight() }, { residual: tensor('f32', [2, 4], numbers(8)) }),
+    /test f32\[2,5\], test f32\[2,4\]/,
+  );
+  await shapeError(
+    (p) => matmul(p, x(), { weight: weight() }, { gate: { tensor: tensor('bf16', [2, 4], numbers(8)), first: 0 } }),
+    /test f32\[2,5\], test bf16\[2,4\]/,
+  );
+  await shapeError(
+    (p) => matmul(p, x(), { weight: weight() }, { gate: { tensor: tensor('f32', [2, 4], numbers(8)), first: 4 } }),
+    /test f32\[2,5\], test f32\[2,4\]/,
+  );
+  await shapeError(
+    (p) => matmul(p, x(), { weight: weight() }, { into: tensor('f32', [2, 4], numbers(8)) }),
+    /test f32\[2,5\], test f32\[2,4\]/,
+  );
+  await shapeError(
+    (p) =>
+      matmul(
+        p,
+        x(),
+        { weight: weight() },
+        { into: tensor('bf16', [2, 3], numbers(6)), residual: tensor('f32', [2, 3], numbers(6)) },
+      ),
+    /test bf16\[2,3\], test f32\[2,3\]/,
+  );
 });
 
 test.run();

@@ -1,21 +1,25 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { normal_noise } from '../../shaders/normal_noise.ts';
-import { philox, seed_words } from '../../shaders/random.ts';
-import { device, raw, run, shape_error, tensor, unpad } from '../gpu.ts';
+import { normalNoise } from '../../shaders/normal_noise.ts';
+import { philox, seedWords } from '../../shaders/random.ts';
+import { device, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 
 /** Noise [rows, cols] for a seed and a stream. */
 async function noise(rows: number, cols: number, seed: number, stream: number, scale = 1): Promise<Float64Array> {
   const y = tensor('f32', [rows, cols], new Float32Array(rows * cols).fill(NaN));
-  await run((p) => normal_noise(p, tensor('u32', [2], seed_words(seed)), stream, y, scale));
+  await run((p) => normalNoise(p, tensor('u32', [2], seedWords(seed)), stream, y, scale));
   return unpad(await device.read(raw(y)), cols);
 }
 
 /** Box-Muller in f64 on the same words: quad i's four numbers. */
 function normals(i: number, seed: number, stream: number): number[] {
-  const [a, b, c, d] = philox([i, stream, 0, 0], seed_words(seed));
-  return [[a, b], [c, d]].flatMap(([u, v]) => {
-    const radius = Math.sqrt(-2 * Math.log(((u >>> 8) + 1) / 2 ** 24)), angle = (2 * Math.PI * (v >>> 8)) / 2 ** 24;
+  const [a, b, c, d] = philox([i, stream, 0, 0], seedWords(seed));
+  return [
+    [a, b],
+    [c, d],
+  ].flatMap(([u, v]) => {
+    const radius = Math.sqrt(-2 * Math.log(((u >>> 8) + 1) / 2 ** 24)),
+      angle = (2 * Math.PI * (v >>> 8)) / 2 ** 24;
     return [radius * Math.cos(angle), radius * Math.sin(angle)];
   });
 }
@@ -23,16 +27,32 @@ function normals(i: number, seed: number, stream: number): number[] {
 test('philox gives the published numbers', () => {
   // The known answers of Random123, philox4x32-10.
   assert.equal(philox([0, 0, 0, 0], [0, 0]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
-  assert.equal(philox([-1, -1, -1, -1].map((v) => v >>> 0), [0xffffffff, 0xffffffff]), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
-  assert.equal(philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]), [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]);
+  assert.equal(
+    philox(
+      [-1, -1, -1, -1].map((v) => v >>> 0),
+      [0xffffffff, 0xffffffff],
+    ),
+    [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
+  );
+  assert.equal(
+    philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]),
+    [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+  );
 });
 
-for (const [rows, cols, seed, stream, scale] of [[1, 1, 0, 0, 1], [3, 5, 7, 1, 0.5], [64, 16, 2 ** 53 - 1, 0, 1], [1000, 18, 123456789012, 3, 2]]) {
+for (const [rows, cols, seed, stream, scale] of [
+  [1, 1, 0, 0, 1],
+  [3, 5, 7, 1, 0.5],
+  [64, 16, 2 ** 53 - 1, 0, 1],
+  [1000, 18, 123456789012, 3, 2],
+]) {
   test(`[${rows}, ${cols}] of seed ${seed}, stream ${stream}: Box-Muller over philox, within 2e-6`, async () => {
-    const got = await noise(rows, cols, seed, stream, scale), row_quads = Math.ceil(cols / 4);
+    const got = await noise(rows, cols, seed, stream, scale),
+      rowQuads = Math.ceil(cols / 4);
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < cols; c++) {
-        const want = scale * normals(r * row_quads + Math.floor(c / 4), seed, stream)[c % 4], y = got[r * cols + c];
+        const want = scale * normals(r * rowQuads + Math.floor(c / 4), seed, stream)[c % 4],
+          y = got[r * cols + c];
         assert.ok(Math.abs(y - want) <= 2e-6 * scale, `[${r}, ${c}]: ${y}, want ${want}`);
       }
     }
@@ -40,7 +60,9 @@ for (const [rows, cols, seed, stream, scale] of [[1, 1, 0, 0, 1], [3, 5, 7, 1, 0
 }
 
 test('100,000 numbers have the moments of the normal distribution', async () => {
-  const n = 100_000, got = await noise(n / 16, 16, 1, 0), moment = (k: number) => got.reduce((sum, v) => sum + v ** k, 0) / n;
+  const n = 100_000,
+    got = await noise(n / 16, 16, 1, 0),
+    moment = (k: number) => got.reduce((sum, v) => sum + v ** k, 0) / n;
   // Five standard errors each.
   assert.ok(Math.abs(moment(1)) < 5 / Math.sqrt(n), `mean ${moment(1)}`);
   assert.ok(Math.abs(moment(2) - 1) < 5 * Math.sqrt(2 / n), `variance ${moment(2)}`);
@@ -52,18 +74,31 @@ test('100,000 numbers have the moments of the normal distribution', async () => 
 });
 
 test('other seeds and streams give other, unrelated numbers; the same give the same', async () => {
-  const n = 64 * 16, all = await Promise.all([[1, 0], [1, 1], [2, 0], [1 + 2 ** 32, 0]].map(([seed, stream]) => noise(64, 16, seed, stream)));
-  all.forEach((a, i) => all.forEach((b, j) => {
-    const correlation = a.reduce((sum, v, k) => sum + v * b[k], 0) / n;
-    if (i !== j) assert.ok(Math.abs(correlation) < 5 / Math.sqrt(n), `${i}, ${j}: ${correlation}`);
-  }));
+  const n = 64 * 16,
+    all = await Promise.all(
+      [
+        [1, 0],
+        [1, 1],
+        [2, 0],
+        [1 + 2 ** 32, 0],
+      ].map(([seed, stream]) => noise(64, 16, seed, stream)),
+    );
+  all.forEach((a, i) =>
+    all.forEach((b, j) => {
+      const correlation = a.reduce((sum, v, k) => sum + v * b[k], 0) / n;
+      if (i !== j) assert.ok(Math.abs(correlation) < 5 / Math.sqrt(n), `${i}, ${j}: ${correlation}`);
+    }),
+  );
   assert.equal([...(await noise(64, 16, 1, 0))], [...all[0]]);
 });
 
 test('no rows; a y of another type is an error', async () => {
   assert.is((await noise(0, 5, 1, 0)).length, 0);
   const seed = tensor('u32', [2], [0, 0]);
-  await shape_error((p) => normal_noise(p, seed, 0, tensor('bf16', [1, 4], [])), /normal_noise: test bf16\[1,4\], test u32\[2\]/);
+  await shapeError(
+    (p) => normalNoise(p, seed, 0, tensor('bf16', [1, 4], [])),
+    /normal_noise: test bf16\[1,4\], test u32\[2\]/,
+  );
 });
 
 test.run();

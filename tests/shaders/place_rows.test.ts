@@ -1,30 +1,42 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { place_rows } from '../../shaders/place_rows.ts';
-import { device, numbers, raw, run, shape_error, tensor, unpad } from '../gpu.ts';
+import { placeRows } from '../../shaders/place_rows.ts';
+import { device, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 
 for (const d of [1, 5, 16]) {
   test(`rows of ${d} take their places, the mask tells; all else stays`, async () => {
-    const x = numbers(4 * d), before = numbers(9 * d, 'f32', 2), index = [7, 0, 3], want = [...before];
+    const x = numbers(4 * d),
+      before = numbers(9 * d, 'f32', 2),
+      index = [7, 0, 3],
+      want = [...before];
     index.forEach((to, r) => want.splice(to * d, d, ...x.subarray(r * d, (r + 1) * d)));
-    const y = tensor('f32', [9, d], before), mask = tensor('u32', [9], [1, 1, 1, 0, 1, 0, 1, 1, 1]);
-    await run((p) => place_rows(p, tensor('f32', [4, d], x), tensor('u32', [3], index), y, mask));
+    const y = tensor('f32', [9, d], before),
+      mask = tensor('u32', [9], [1, 1, 1, 0, 1, 0, 1, 1, 1]);
+    await run((p) => placeRows(p, tensor('f32', [4, d], x), tensor('u32', [3], index), y, mask));
     assert.equal([...unpad(await device.read(raw(y)), d)], want);
     assert.equal([...(await device.read(mask))], [0, 1, 1, 0, 1, 0, 1, 0, 1]);
   });
 }
 
 test('no rows', async () => {
-  const y = tensor('f32', [2, 3], numbers(6)), mask = tensor('u32', [2], [1, 1]);
-  await run((p) => place_rows(p, tensor('f32', [0, 3], []), tensor('u32', [0], []), y, mask));
+  const y = tensor('f32', [2, 3], numbers(6)),
+    mask = tensor('u32', [2], [1, 1]);
+  await run((p) => placeRows(p, tensor('f32', [0, 3], []), tensor('u32', [0], []), y, mask));
   assert.equal([...(await device.read(y))], [...numbers(6)]);
   assert.equal([...(await device.read(mask))], [1, 1]);
 });
 
 test('operands that do not fit are errors that name them', async () => {
-  const x = (rows: number, cols: number) => tensor('f32', [rows, cols], numbers(rows * cols)), mask = tensor('u32', [4], []);
-  await shape_error((p) => place_rows(p, x(2, 3), tensor('u32', [2], [0, 1]), x(4, 4), mask), /place_rows: test f32\[2,3\], test u32\[2\], test f32\[4,4\]/);
-  await shape_error((p) => place_rows(p, x(1, 3), tensor('u32', [2], [0, 1]), x(4, 3), mask), /place_rows: test f32\[1,3\], test u32\[2\]/);
+  const x = (rows: number, cols: number) => tensor('f32', [rows, cols], numbers(rows * cols)),
+    mask = tensor('u32', [4], []);
+  await shapeError(
+    (p) => placeRows(p, x(2, 3), tensor('u32', [2], [0, 1]), x(4, 4), mask),
+    /place_rows: test f32\[2,3\], test u32\[2\], test f32\[4,4\]/,
+  );
+  await shapeError(
+    (p) => placeRows(p, x(1, 3), tensor('u32', [2], [0, 1]), x(4, 3), mask),
+    /place_rows: test f32\[1,3\], test u32\[2\]/,
+  );
 });
 
 test.run();

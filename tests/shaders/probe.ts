@@ -1,6 +1,6 @@
 // Functions of shaders/lib/ on the device, by themselves.
 import { run, tensor } from '../gpu.ts';
-import probe_wgsl from './probe.wgsl';
+import probeWgsl from './probe.wgsl';
 
 /** The WGSL expression `f` of quads v (from x) and w (from x1), for all elements. */
 export async function probe(f: string, x: ArrayLike<number>, x1 = x): Promise<Float32Array> {
@@ -9,7 +9,15 @@ export async function probe(f: string, x: ArrayLike<number>, x1 = x): Promise<Fl
   return run((p) => {
     const y = p.tensor('y', 'f32', [1, n]);
     const read = [tensor('f32', [1, n], x), tensor('f32', [1, n], x1)];
-    p.dispatch({ name: `probe ${f}`, source: probe_wgsl, constants: { f }, read, write: [y], uniforms: [], workgroups: [Math.ceil(n / 256)] });
+    p.dispatch({
+      name: `probe ${f}`,
+      source: probeWgsl,
+      constants: { f },
+      read,
+      write: [y],
+      uniforms: [],
+      workgroups: [Math.ceil(n / 256)],
+    });
     return y;
   });
 }
@@ -18,15 +26,19 @@ export async function probe(f: string, x: ArrayLike<number>, x1 = x): Promise<Fl
 export const each = (f: string): string => `vec4<f32>(${['x', 'y', 'z', 'w'].map((c) => `${f}(v.${c})`).join(', ')})`;
 
 /** n numbers from `from` to `to`, evenly spaced, as f32. */
-export const linear = (from: number, to: number, n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => from + ((to - from) * i) / (n - 1));
+export const linear = (from: number, to: number, n: number): Float32Array =>
+  Float32Array.from({ length: n }, (_, i) => from + ((to - from) * i) / (n - 1));
 
 /** n positive numbers from `from` to `to`, evenly spaced in their logarithm. */
 export const logarithmic = (from: number, to: number, n: number): Float32Array =>
   Float32Array.from({ length: n }, (_, i) => from * (to / from) ** (i / (n - 1)));
 
 /** Random f32 of all signs and exponents from 2^low to 2^high. */
-export function random_floats(n: number, low: number, high: number, seed: number): Float32Array {
+export function randomFloats(n: number, low: number, high: number, seed: number): Float32Array {
   let state = seed;
   const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
-  return Float32Array.from({ length: n }, () => (next() < 0.5 ? -1 : 1) * (1 + next()) * 2 ** Math.floor(low + next() * (high - low)));
+  return Float32Array.from(
+    { length: n },
+    () => (next() < 0.5 ? -1 : 1) * (1 + next()) * 2 ** Math.floor(low + next() * (high - low)),
+  );
 }

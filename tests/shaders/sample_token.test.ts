@@ -1,16 +1,31 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { advance } from '../../shaders/advance.ts';
-import { seed_words } from '../../shaders/random.ts';
-import { type TokenSampling, sample_token } from '../../shaders/sample_token.ts';
-import { device, numbers, run, shape_error, tensor } from '../gpu.ts';
+import { seedWords } from '../../shaders/random.ts';
+import { sampleToken, type TokenSampling } from '../../shaders/sample_token.ts';
+import { device, numbers, run, shapeError, tensor } from '../gpu.ts';
 
 const unset = 99999;
 
 /** The token drawn for branch 1 of 2 at position 3; checks that nothing else is written. */
-async function draw(logits: ArrayLike<number>, sampling: TokenSampling, seed = 1, vocab = logits.length): Promise<number> {
-  const ids = tensor('u32', [2, 6], Array(12).fill(unset)), seq = { branches: 1, first: 1, capacity: 6, ids, position: tensor('u32', [2], [1, 3]) };
-  await run((p) => sample_token(p, tensor('f32', [1, logits.length], logits), tensor('u32', [2], seed_words(seed)), seq, vocab, sampling));
+async function draw(
+  logits: ArrayLike<number>,
+  sampling: TokenSampling,
+  seed = 1,
+  vocab = logits.length,
+): Promise<number> {
+  const ids = tensor('u32', [2, 6], Array(12).fill(unset)),
+    seq = { branches: 1, first: 1, capacity: 6, ids, position: tensor('u32', [2], [1, 3]) };
+  await run((p) =>
+    sampleToken(
+      p,
+      tensor('f32', [1, logits.length], logits),
+      tensor('u32', [2], seedWords(seed)),
+      seq,
+      vocab,
+      sampling,
+    ),
+  );
   const written = await device.read(ids);
   written.forEach((id, i) => assert.is(id === unset, i !== 6 + 3, `ids[${i}] is ${id}`));
   return written[6 + 3];
@@ -18,10 +33,19 @@ async function draw(logits: ArrayLike<number>, sampling: TokenSampling, seed = 1
 
 /** How often each token is drawn at `draws` positions in a row, for one of several seeds each. */
 async function frequencies(logits: number[], sampling: TokenSampling, draws: number): Promise<number[]> {
-  const ids = tensor('u32', [1, draws], []), position = tensor('u32', [1], [0]), seed = tensor('u32', [2], [0, 0]);
+  const ids = tensor('u32', [1, draws], []),
+    position = tensor('u32', [1], [0]),
+    seed = tensor('u32', [2], [0, 0]);
   const program = await device.record('draws', (p) => {
     for (let i = 0; i < 50; i++) {
-      sample_token(p, tensor('f32', [1, logits.length], logits), seed, { branches: 1, capacity: draws, ids, position }, logits.length, sampling);
+      sampleToken(
+        p,
+        tensor('f32', [1, logits.length], logits),
+        seed,
+        { branches: 1, capacity: draws, ids, position },
+        logits.length,
+        sampling,
+      );
       advance(p, position, 1);
       advance(p, seed, 1);
     }
@@ -54,8 +78,14 @@ test('only the vocabulary counts, not the columns behind it', async () => {
 });
 
 test('extreme logits', async () => {
-  const low = -3e38, high = 3e38;
-  for (const sampling of [argmax, { temperature: 1, top_p: 1 }, { temperature: 0.01, top_p: 0.5 }, { temperature: 100, top_p: 0.9 }]) {
+  const low = -3e38,
+    high = 3e38;
+  for (const sampling of [
+    argmax,
+    { temperature: 1, top_p: 1 },
+    { temperature: 0.01, top_p: 0.5 },
+    { temperature: 100, top_p: 0.9 },
+  ]) {
     assert.is(await draw([low, low, high, low, low], sampling), 2);
     assert.is(await draw([low, low, low, low, 0], sampling), 4);
     assert.ok((await draw([low, high, high, low], sampling)) % 3 !== 0);
@@ -69,18 +99,35 @@ test('extreme logits', async () => {
 });
 
 test('draws follow softmax(logits / temperature)', async () => {
-  const logits = [0, 1, -1, 2, 0.5, -3], draws = 2000;
+  const logits = [0, 1, -1, 2, 0.5, -3],
+    draws = 2000;
   for (const temperature of [0.5, 1, 2]) {
-    const weights = logits.map((l) => Math.exp(l / temperature)), total = weights.reduce((a, b) => a + b), counts = await frequencies(logits, { temperature, top_p: 1 }, draws);
-    const chi = counts.reduce((sum, n, i) => sum + (n - (draws * weights[i]) / total) ** 2 / ((draws * weights[i]) / total), 0);
+    const weights = logits.map((l) => Math.exp(l / temperature)),
+      total = weights.reduce((a, b) => a + b),
+      counts = await frequencies(logits, { temperature, top_p: 1 }, draws);
+    const chi = counts.reduce(
+      (sum, n, i) => sum + (n - (draws * weights[i]) / total) ** 2 / ((draws * weights[i]) / total),
+      0,
+    );
     assert.ok(chi < 25, `temperature ${temperature}: χ² ${chi} over 5 degrees of freedom; ${counts}`); // p = 1.4e-4
   }
 });
 
 test('top_p keeps the likeliest tokens that reach the mass, in their proportion', async () => {
-  const p = [0.1, 0.4, 0.05, 0.3, 0.15], logits = p.map(Math.log), draws = 400;
-  for (const [top_p, kept] of [[0.39, [1]], [0.41, [1, 3]], [0.69, [1, 3]], [0.71, [1, 3, 4]], [0.9, [0, 1, 3, 4]], [1, [0, 1, 2, 3, 4]], [1e-6, [1]]] as [number, number[]][]) {
-    const counts = await frequencies(logits, { temperature: 1, top_p }, draws), mass = kept.reduce((sum, i) => sum + p[i], 0);
+  const p = [0.1, 0.4, 0.05, 0.3, 0.15],
+    logits = p.map(Math.log),
+    draws = 400;
+  for (const [top_p, kept] of [
+    [0.39, [1]],
+    [0.41, [1, 3]],
+    [0.69, [1, 3]],
+    [0.71, [1, 3, 4]],
+    [0.9, [0, 1, 3, 4]],
+    [1, [0, 1, 2, 3, 4]],
+    [1e-6, [1]],
+  ] as [number, number[]][]) {
+    const counts = await frequencies(logits, { temperature: 1, top_p }, draws),
+      mass = kept.reduce((sum, i) => sum + p[i], 0);
     counts.forEach((n, i) => {
       const want = kept.includes(i) ? p[i] / mass : 0;
       assert.ok(Math.abs(n / draws - want) <= 5 * Math.sqrt((want * (1 - want)) / draws), `top_p ${top_p}: ${counts}`);
@@ -89,26 +136,44 @@ test('top_p keeps the likeliest tokens that reach the mass, in their proportion'
 });
 
 test('a wide vocabulary is drawn from all over, and cut where it should be', async () => {
-  const vocab = 5000, logits = new Float32Array(vocab).fill(-20);
+  const vocab = 5000,
+    logits = new Float32Array(vocab).fill(-20);
   for (let i = 0; i < 8; i++) logits[i * 700 + 13] = 1;
   const drawn = new Set<number>();
   for (let seed = 0; seed < 50; seed++) drawn.add(await draw(logits, { temperature: 1, top_p: 0.999 }, seed));
-  assert.equal([...drawn].sort((a, b) => a - b), Array.from({ length: 8 }, (_, i) => i * 700 + 13));
+  assert.equal(
+    [...drawn].sort((a, b) => a - b),
+    Array.from({ length: 8 }, (_, i) => i * 700 + 13),
+  );
 });
 
 test('the same seed draws the same, others differ', async () => {
-  const logits = new Float32Array(515), sampling = { temperature: 1, top_p: 1 };
+  const logits = new Float32Array(515),
+    sampling = { temperature: 1, top_p: 1 };
   const draws = await Promise.all([1, 1, 2, 1 + 2 ** 32].map((seed) => draw(logits, sampling, seed)));
   assert.is(draws[0], draws[1]);
   assert.is(new Set(draws).size, 3, `${draws}`);
 });
 
 test('operands that do not fit are errors that name them', async () => {
-  const seq = { branches: 1, capacity: 4, ids: tensor('u32', [1, 4], []), position: tensor('u32', [1], [0]) }, seed = tensor('u32', [2], [0, 0]);
-  await shape_error((p) => sample_token(p, tensor('bf16', [1, 8], []), seed, seq, 8, argmax), /sample_token: test bf16\[1,8\]/);
-  await shape_error((p) => sample_token(p, tensor('f32', [2, 8], []), seed, seq, 8, argmax), /sample_token: test f32\[2,8\]/);
-  await shape_error((p) => sample_token(p, tensor('f32', [1, 8], []), seed, seq, 9, argmax), /sample_token: test f32\[1,8\]; want logits f32 \[1, 9 or more\]/);
-  await shape_error((p) => sample_token(p, tensor('f32', [1, 8], []), seed, seq, 0, argmax), /sample_token: test f32\[1,8\]/);
+  const seq = { branches: 1, capacity: 4, ids: tensor('u32', [1, 4], []), position: tensor('u32', [1], [0]) },
+    seed = tensor('u32', [2], [0, 0]);
+  await shapeError(
+    (p) => sampleToken(p, tensor('bf16', [1, 8], []), seed, seq, 8, argmax),
+    /sample_token: test bf16\[1,8\]/,
+  );
+  await shapeError(
+    (p) => sampleToken(p, tensor('f32', [2, 8], []), seed, seq, 8, argmax),
+    /sample_token: test f32\[2,8\]/,
+  );
+  await shapeError(
+    (p) => sampleToken(p, tensor('f32', [1, 8], []), seed, seq, 9, argmax),
+    /sample_token: test f32\[1,8\]; want logits f32 \[1, 9 or more\]/,
+  );
+  await shapeError(
+    (p) => sampleToken(p, tensor('f32', [1, 8], []), seed, seq, 0, argmax),
+    /sample_token: test f32\[1,8\]/,
+  );
 });
 
 test.run();

@@ -1,14 +1,20 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { round_up } from '../../engine/tensor.ts';
+import { roundUp } from '../../engine/tensor.ts';
 import { swiglu } from '../../shaders/swiglu.ts';
-import { close, numbers, raw, run, shape_error, tensor, unpad } from '../gpu.ts';
+import { close, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 import { silu } from '../reference.ts';
 
 for (const type of ['bf16', 'f32'] as const) {
-  for (const [rows, width] of [[1, 1], [3, 7], [2, 512], [5, 66]]) {
+  for (const [rows, width] of [
+    [1, 1],
+    [3, 7],
+    [2, 512],
+    [5, 66],
+  ]) {
     test(`${type} [${rows}, 2 × ${width}]`, async () => {
-      const up = round_up(width, 4), x = numbers(rows * 2 * up, type).map((v, i) => (i % up < width ? 4 * v : 0));
+      const up = roundUp(width, 4),
+        x = numbers(rows * 2 * up, type).map((v, i) => (i % up < width ? 4 * v : 0));
       const want = Float64Array.from({ length: rows * width }, (_, i) => {
         const at = Math.floor(i / width) * 2 * up + (i % width);
         return silu(x[at]) * x[at + up];
@@ -29,7 +35,10 @@ test('no rows', async () => {
 });
 
 test('another width is an error that names x', async () => {
-  await shape_error((p) => swiglu(p, tensor('f32', [2, 12], numbers(24)), 4), /swiglu: test f32\[2,12\]; want x \[rows, 8\]/);
+  await shapeError(
+    (p) => swiglu(p, tensor('f32', [2, 12], numbers(24)), 4),
+    /swiglu: test f32\[2,12\]; want x \[rows, 8\]/,
+  );
 });
 
 test.run();

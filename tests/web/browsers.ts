@@ -7,27 +7,53 @@ import puppeteer, { type Browser } from 'puppeteer-core';
 export type BrowserName = 'chromium' | 'firefox';
 
 /** The adapter that each browser computes on, by the name that Node's `--adapter` takes. */
-export const adapter_of: Record<BrowserName, string> = { chromium: 'swiftshader', firefox: 'lavapipe' };
+export const adapterOf: Record<BrowserName, string> = { chromium: 'swiftshader', firefox: 'lavapipe' };
 
 const launchers: Record<BrowserName, () => Promise<Browser | string>> = {
   async chromium() {
-    const place = await chromium_path();
+    const place = await chromiumPath();
     if (!place) return 'the package @sparticuz/chromium is not there: npm ci brings it';
     const flags = [
-      '--headless', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-      '--disable-sync', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--force-color-profile=srgb', '--font-render-hinting=none',
+      '--headless',
+      '--no-sandbox',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--enable-unsafe-webgpu',
+      '--use-webgpu-adapter=swiftshader',
+      '--force-color-profile=srgb',
+      '--font-render-hinting=none',
     ];
-    return puppeteer.launch({ executablePath: place, args: flags, headless: true, userDataDir: folder('chromium'), protocolTimeout: 600_000, timeout: 120_000 });
+    return puppeteer.launch({
+      executablePath: place,
+      args: flags,
+      headless: true,
+      userDataDir: folder('chromium'),
+      protocolTimeout: 600_000,
+      timeout: 120_000,
+    });
   },
 
   async firefox() {
     const place = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find((file) => fs.existsSync(file));
     if (!place) return "Debian's firefox-esr is not there";
-    const drivers = fs.existsSync('/usr/share/vulkan/icd.d') ? fs.readdirSync('/usr/share/vulkan/icd.d').filter((file) => /^lvp_icd.*\.json$/.test(file)) : [];
+    const drivers = fs.existsSync('/usr/share/vulkan/icd.d')
+      ? fs.readdirSync('/usr/share/vulkan/icd.d').filter((file) => /^lvp_icd.*\.json$/.test(file))
+      : [];
     if (!drivers.length) return "lavapipe is not there: Debian's mesa-vulkan-drivers brings it";
     return puppeteer.launch({
-      browser: 'firefox', executablePath: place, headless: true, protocolTimeout: 600_000, timeout: 120_000,
-      extraPrefsFirefox: { 'dom.webgpu.enabled': true, 'dom.webgpu.workers.enabled': true, 'gfx.webgpu.ignore-blocklist': true },
+      browser: 'firefox',
+      executablePath: place,
+      headless: true,
+      protocolTimeout: 600_000,
+      timeout: 120_000,
+      extraPrefsFirefox: {
+        'dom.webgpu.enabled': true,
+        'dom.webgpu.workers.enabled': true,
+        'gfx.webgpu.ignore-blocklist': true,
+      },
       env: { ...process.env, HOME: folder('firefox'), VK_DRIVER_FILES: `/usr/share/vulkan/icd.d/${drivers[0]}` },
     });
   },
@@ -52,10 +78,11 @@ function folder(name: string): string {
 }
 
 /** Chromium, unpacked into the user's cache: the package itself unpacks into the system's temporary folder. */
-async function chromium_path(): Promise<string | undefined> {
+async function chromiumPath(): Promise<string | undefined> {
   const module = await import('@sparticuz/chromium').catch(() => undefined);
   if (!module) return undefined;
-  const kept = process.env.TMPDIR, cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'mmar', 'chromium');
+  const kept = process.env.TMPDIR,
+    cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'mmar', 'chromium');
   fs.mkdirSync(cache, { recursive: true });
   process.env.TMPDIR = cache;
   try {

@@ -1,9 +1,9 @@
 // What the page does about its device: too small for a model, lost, not there at all.
 import fs from 'node:fs';
 import * as assert from 'uvu/assert';
-import { in_browsers } from './harness.ts';
+import { inBrowsers } from './harness.ts';
 
-await in_browsers('device', (test) => {
+await inBrowsers('device', (test) => {
   test('refuses a model that is too large for the adapter', async (page) => {
     const config = JSON.parse(fs.readFileSync('checkpoints/emoji/config.json', 'utf8'));
     config.llm.hidden_size = 2 ** 30;
@@ -21,7 +21,7 @@ await in_browsers('device', (test) => {
 
   test('recovers when the device is lost, idle or in the middle of a drawing', async (page) => {
     await page.open('#prompt=pizza&seed=1&steps=10&iterations=16');
-    const lose = () => page.page.evaluate(() => (globalThis as any).mmar.engine.lose_device());
+    const lose = () => page.page.evaluate(() => (globalThis as any).mmar.engine.loseDevice());
     await page.press('Draw');
     await page.says('draw-status', /Step [2-9] of 16/);
     await lose();
@@ -40,7 +40,9 @@ await in_browsers('device', (test) => {
   });
 
   test('says what to do where there is no WebGPU', async (page) => {
-    await page.page.evaluateOnNewDocument(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
+    await page.page.evaluateOnNewDocument(() =>
+      Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }),
+    );
     await page.open();
     await page.says('notices', /no WebGPU.*Use a current/);
   });

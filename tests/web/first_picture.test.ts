@@ -1,19 +1,23 @@
 // Time from the click on "Draw" to the first picture, as it stands on the page: with nothing kept, and with the model kept.
 import * as assert from 'uvu/assert';
-import { in_browsers } from './harness.ts';
+import { inBrowsers } from './harness.ts';
 
-await in_browsers('first picture', (test, browser) => {
+await inBrowsers('first picture', (test, browser) => {
   test('comes with the model kept and not', async (page) => {
     for (const visit of ['not kept', 'kept']) {
       await page.open('#prompt=red+apple&seed=1&cfg=3');
-      const sent = page.server.sent, start = performance.now(), since = () => ((performance.now() - start) / 1000).toFixed(1);
+      const sent = page.server.sent,
+        start = performance.now(),
+        since = () => ((performance.now() - start) / 1000).toFixed(1);
       await page.press('Draw');
       await page.says('model-state', /ready/);
       const loaded = since();
       await page.says('draw-status', /Step/);
       const first = since();
       await page.says('draw-status', /drawn in/);
-      console.log(`${browser}, ${visit}: model after ${loaded} s, first tokens after ${first} s, picture after ${since()} s; ${page.server.sent - sent} bytes of weights came`);
+      console.log(
+        `${browser}, ${visit}: model after ${loaded} s, first tokens after ${first} s, picture after ${since()} s; ${page.server.sent - sent} bytes of weights came`,
+      );
     }
     assert.equal(page.errors, []);
   });

@@ -4,12 +4,13 @@ import type http from 'node:http';
 import path from 'node:path';
 import type { ElementHandle, Page } from 'puppeteer-core';
 import { suite } from 'uvu';
-import { type BrowserName, adapter_of, launch } from './browsers.ts';
+import { adapterOf, type BrowserName, launch } from './browsers.ts';
 
 /** Modules that are run as they are: they look for files beside themselves. */
 const own = (file: string) => import(path.resolve(file)) as Promise<any>;
-const { build_web } = await own('esbuild.config.mjs'), { serve, parse_range } = await own('web/serve.mjs');
-await build_web('dist/browser');
+const { buildWeb } = await own('esbuild.config.mjs'),
+  { serve, parseRange } = await own('web/serve.mjs');
+await buildWeb('dist/browser');
 
 export const golden = process.env.MMAR_GOLDEN ?? '../shared/golden';
 
@@ -20,7 +21,7 @@ export interface Manners {
   /** So many answers break off in their middle. */
   breaks?: number;
   /** Knows no ranges. */
-  no_ranges?: boolean;
+  noRanges?: boolean;
   tag?: string;
   /** Takes the place of a file, by its name. */
   instead?: Record<string, string>;
@@ -36,21 +37,32 @@ export class TestServer {
   static async start(): Promise<TestServer> {
     const made = new TestServer();
     ({ url: made.url, server: made.server } = await serve({
-      more: { '/golden/': golden }, answer: (request: http.IncomingMessage, response: http.ServerResponse, file: string) => made.answer(request, response, file),
+      more: { '/golden/': golden },
+      answer: (request: http.IncomingMessage, response: http.ServerResponse, file: string) =>
+        made.answer(request, response, file),
     }));
     return made;
   }
 
   private answer(request: http.IncomingMessage, response: http.ServerResponse, file: string): boolean {
     const instead = this.manners.instead?.[path.basename(file)];
-    if (instead !== undefined) return response.writeHead(200, { 'Content-Length': Buffer.byteLength(instead) }).end(instead), true;
+    if (instead !== undefined)
+      return (response.writeHead(200, { 'Content-Length': Buffer.byteLength(instead) }).end(instead), true);
     if (!file.endsWith('emoji/model.safetensors')) return false;
-    const bytes = fs.readFileSync(file), { rate = Infinity, no_ranges, tag = '"1"' } = this.manners;
-    const [start, end] = (no_ranges ? undefined : parse_range(request.headers, bytes.length, tag)) ?? [0, bytes.length - 1], whole = end - start + 1 === bytes.length;
+    const bytes = fs.readFileSync(file),
+      { rate = Infinity, noRanges, tag = '"1"' } = this.manners;
+    const [start, end] = (noRanges ? undefined : parseRange(request.headers, bytes.length, tag)) ?? [
+        0,
+        bytes.length - 1,
+      ],
+      whole = end - start + 1 === bytes.length;
     const headers: http.OutgoingHttpHeaders = { ETag: tag, 'Content-Length': end - start + 1 };
-    if (!no_ranges) headers['Content-Range'] = `bytes ${start}-${end}/${bytes.length}`;
-    response.writeHead(no_ranges || (whole && !request.headers.range) ? 200 : 206, headers);
-    const stop = end - start > 1000 && (this.manners.breaks ?? 0) > 0 ? (this.manners.breaks!--, start + Math.floor((end - start) / 2)) : Infinity;
+    if (!noRanges) headers['Content-Range'] = `bytes ${start}-${end}/${bytes.length}`;
+    response.writeHead(noRanges || (whole && !request.headers.range) ? 200 : 206, headers);
+    const stop =
+      end - start > 1000 && (this.manners.breaks ?? 0) > 0
+        ? (this.manners.breaks!--, start + Math.floor((end - start) / 2))
+        : Infinity;
     const send = (at: number): void => {
       if (response.destroyed) return;
       if (at >= stop) return void response.destroy();
@@ -75,7 +87,10 @@ export class TestServer {
 export class TestPage {
   errors: string[] = [];
 
-  constructor(readonly page: Page, readonly server: TestServer) {
+  constructor(
+    readonly page: Page,
+    readonly server: TestServer,
+  ) {
     page.on('pageerror', (error) => this.errors.push(String(error)));
   }
 
@@ -84,7 +99,8 @@ export class TestPage {
     await this.page.goto(this.server.url + hash);
   }
 
-  text = (id: string): Promise<string> => this.page.evaluate((id) => document.getElementById(id)!.textContent!.trim(), id);
+  text = (id: string): Promise<string> =>
+    this.page.evaluate((id) => document.getElementById(id)!.textContent!.trim(), id);
 
   /** The control that a person would call so, as soon as it is there. */
   async control(name: string, role: string): Promise<ElementHandle> {
@@ -107,7 +123,11 @@ export class TestPage {
     }
   }
 
-  async fill(name: string, value: string | number, role = typeof value === 'number' ? 'spinbutton' : 'textbox'): Promise<void> {
+  async fill(
+    name: string,
+    value: string | number,
+    role = typeof value === 'number' ? 'spinbutton' : 'textbox',
+  ): Promise<void> {
     const field = await this.control(name, role);
     await field.evaluate((e, value) => {
       (e as HTMLInputElement).value = value;
@@ -121,7 +141,10 @@ export class TestPage {
     for (;;) {
       const text = await this.text(id);
       if (pattern.test(text)) return text;
-      if (Date.now() > until) throw new Error(`#${id} still says ${JSON.stringify(text)}, want ${pattern}; notices: ${await this.text('notices')}; errors: ${this.errors.join('; ')}`);
+      if (Date.now() > until)
+        throw new Error(
+          `#${id} still says ${JSON.stringify(text)}, want ${pattern}; notices: ${await this.text('notices')}; errors: ${this.errors.join('; ')}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -139,10 +162,12 @@ export class TestPage {
   }
 
   /** The bytes that "Save PNG" gives the user. */
-  async save_png(): Promise<Uint8Array> {
+  async savePNG(): Promise<Uint8Array> {
     await this.page.evaluate(() => {
       HTMLAnchorElement.prototype.click = function () {
-        (globalThis as any).saved = fetch(this.href).then((r) => r.arrayBuffer()).then((b) => ({ name: this.download, bytes: [...new Uint8Array(b)] }));
+        (globalThis as any).saved = fetch(this.href)
+          .then((r) => r.arrayBuffer())
+          .then((b) => ({ name: this.download, bytes: [...new Uint8Array(b)] }));
       };
     });
     await this.press('Save PNG');
@@ -157,26 +182,36 @@ export type WebTest = (name: string, run: (page: TestPage) => Promise<void>) => 
  * Runs `tests` once a browser, each test in a fresh page of a fresh origin; a browser that is not here is skipped, visibly.
  * `done` is called behind the last.
  */
-export async function in_browsers(title: string, tests: (test: WebTest, browser: BrowserName) => void, done = () => {}): Promise<void> {
+export async function inBrowsers(
+  title: string,
+  tests: (test: WebTest, browser: BrowserName) => void,
+  done = () => {},
+): Promise<void> {
   const suites: ReturnType<typeof suite>[] = [];
-  for (const name of (process.env.MMAR_BROWSER?.split(',') ?? Object.keys(adapter_of)) as BrowserName[]) {
-    const browser = await launch(name), tested = suite(`${title} in ${name}`);
+  for (const name of (process.env.MMAR_BROWSER?.split(',') ?? Object.keys(adapterOf)) as BrowserName[]) {
+    const browser = await launch(name),
+      tested = suite(`${title} in ${name}`);
     suites.push(tested);
     if (typeof browser === 'string') {
       console.log(`skipped: ${title} in ${name}: ${browser}`);
       tested.skip(name, () => {});
       continue;
     }
-    tests((label, run) => tested(label, async () => {
-      const server = await TestServer.start(), page = await browser.newPage(); // each port is an origin: nothing is kept there yet
-      try {
-        await page.setViewport({ width: 1280, height: 900 });
-        await run(new TestPage(page, server));
-      } finally {
-        await page.close().catch(() => {});
-        server.close();
-      }
-    }), name);
+    tests(
+      (label, run) =>
+        tested(label, async () => {
+          const server = await TestServer.start(),
+            page = await browser.newPage(); // each port is an origin: nothing is kept there yet
+          try {
+            await page.setViewport({ width: 1280, height: 900 });
+            await run(new TestPage(page, server));
+          } finally {
+            await page.close().catch(() => {});
+            server.close();
+          }
+        }),
+      name,
+    );
     tested.after(() => browser.close());
   }
   suites.at(-1)!.after(done);

@@ -3,29 +3,41 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import * as assert from 'uvu/assert';
-import { type TestPage, in_browsers } from './harness.ts';
+import { inBrowsers, type TestPage } from './harness.ts';
 
 const shots = process.env.MMAR_SHOTS;
 const views = [1280, 390].flatMap((width) => ['light', 'dark'].map((scheme) => ({ width, scheme })));
 
 /** What sticks out of the page or out of its own box, or lies over its neighbour. */
-const faults = (page: TestPage): Promise<string[]> => page.page.evaluate(() => {
-  const found: string[] = [], say = (e: Element) => `${e.tagName.toLowerCase()}${e.id ? `#${e.id}` : ''} ${JSON.stringify(e.textContent!.trim().slice(0, 30))}`;
-  if (document.documentElement.scrollWidth > innerWidth) found.push(`the page is ${document.documentElement.scrollWidth} wide`);
-  const seen = [...document.querySelectorAll('button, label, input, select, p, h1, h2, summary, li, canvas, td, th')].filter((e) => e.checkVisibility() && !e.closest('.visually-hidden'));
-  for (const e of seen) {
-    const box = e.getBoundingClientRect();
-    if (box.left < -1 || box.right > innerWidth + 1) found.push(`${say(e)} reaches from ${box.left} to ${box.right}`);
-    if (e.matches('button, label, summary') && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0) found.push(`${say(e)} is clipped`);
-  }
-  const controls = seen.filter((e) => e.matches('button, input:not([type=file]), select, canvas, .hint, .status'));
-  controls.forEach((a, i) => controls.slice(i + 1).forEach((b) => {
-    const x = a.getBoundingClientRect(), y = b.getBoundingClientRect();
-    const over = Math.min(x.right, y.right) - Math.max(x.left, y.left) > 1 && Math.min(x.bottom, y.bottom) - Math.max(x.top, y.top) > 1;
-    if (over && !a.contains(b) && !b.contains(a)) found.push(`${say(a)} lies over ${say(b)}`);
-  }));
-  return found;
-});
+const faults = (page: TestPage): Promise<string[]> =>
+  page.page.evaluate(() => {
+    const found: string[] = [],
+      say = (e: Element) =>
+        `${e.tagName.toLowerCase()}${e.id ? `#${e.id}` : ''} ${JSON.stringify(e.textContent!.trim().slice(0, 30))}`;
+    if (document.documentElement.scrollWidth > innerWidth)
+      found.push(`the page is ${document.documentElement.scrollWidth} wide`);
+    const seen = [
+      ...document.querySelectorAll('button, label, input, select, p, h1, h2, summary, li, canvas, td, th'),
+    ].filter((e) => e.checkVisibility() && !e.closest('.visually-hidden'));
+    for (const e of seen) {
+      const box = e.getBoundingClientRect();
+      if (box.left < -1 || box.right > innerWidth + 1) found.push(`${say(e)} reaches from ${box.left} to ${box.right}`);
+      if (e.matches('button, label, summary') && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
+        found.push(`${say(e)} is clipped`);
+    }
+    const controls = seen.filter((e) => e.matches('button, input:not([type=file]), select, canvas, .hint, .status'));
+    controls.forEach((a, i) =>
+      controls.slice(i + 1).forEach((b) => {
+        const x = a.getBoundingClientRect(),
+          y = b.getBoundingClientRect();
+        const over =
+          Math.min(x.right, y.right) - Math.max(x.left, y.left) > 1 &&
+          Math.min(x.bottom, y.bottom) - Math.max(x.top, y.top) > 1;
+        if (over && !a.contains(b) && !b.contains(a)) found.push(`${say(a)} lies over ${say(b)}`);
+      }),
+    );
+    return found;
+  });
 
 async function look(page: TestPage, what: string): Promise<void> {
   for (const { width, scheme } of views) {
@@ -37,11 +49,12 @@ async function look(page: TestPage, what: string): Promise<void> {
     fs.mkdirSync(shots, { recursive: true });
     const file = (name: string) => path.join(shots, `${name}.png`) as `${string}.png`;
     if (shots !== 'docs') await page.page.screenshot({ path: file(`${what}-${width}-${scheme}`), fullPage: true });
-    else if (width > 500 && scheme === 'light' && (what === 'drawing' || what === 'reading')) await page.page.screenshot({ path: file(`web-${what}`) });
+    else if (width > 500 && scheme === 'light' && (what === 'drawing' || what === 'reading'))
+      await page.page.screenshot({ path: file(`web-${what}`) });
   }
 }
 
-await in_browsers('layout', (test, browser) => {
+await inBrowsers('layout', (test, browser) => {
   if (browser !== 'chromium') return; // one engine's pictures are enough, and the other cannot be told to be dark
   test('half-way through a drawing, after it, and after a read', async (page) => {
     const settings = shots ? '' : '&steps=8';

@@ -1,11 +1,11 @@
 // Loading over HTTP: kept from visit to visit, resumed in the middle, mended after a break, without ranges, from files.
 import fs from 'node:fs';
 import * as assert from 'uvu/assert';
-import { in_browsers } from './harness.ts';
+import { inBrowsers } from './harness.ts';
 
 const weights = fs.statSync('checkpoints/emoji/model.safetensors').size;
 
-await in_browsers('loading', (test) => {
+await inBrowsers('loading', (test) => {
   test('goes on after a reload in the middle, then needs no network for the weights', async (page) => {
     page.server.manners = { rate: 1e6 };
     await page.open();
@@ -57,7 +57,7 @@ await in_browsers('loading', (test) => {
   });
 
   test('takes a server without ranges once, and keeps what came', async (page) => {
-    page.server.manners = { no_ranges: true };
+    page.server.manners = { noRanges: true };
     await page.open();
     await page.load();
     await page.says('model-state', /ready/);
@@ -81,7 +81,11 @@ await in_browsers('loading', (test) => {
     await page.page.evaluate(() => ((document.getElementById('model') as HTMLDetailsElement).open = true));
     await page.press('This computer; nothing is uploaded', 'radio');
     const input = (await page.page.$('#model-files')) as any;
-    await input.uploadFile(...['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'].map((f) => `checkpoints/emoji/${f}`));
+    await input.uploadFile(
+      ...['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'].map(
+        (f) => `checkpoints/emoji/${f}`,
+      ),
+    );
     await page.says('picked', /5 files, 20\.0 MB/);
     await page.press('Load');
     await page.says('model-state', /ready/);

@@ -1,19 +1,23 @@
 // The page by its own controls: draw, stop, save, read, the address, the keyboard.
 import fs from 'node:fs';
 import * as assert from 'uvu/assert';
-import { decode_picture } from '../../platform/node.ts';
-import { in_browsers } from './harness.ts';
+import { decodePicture } from '../../platform/node.ts';
+import { inBrowsers } from './harness.ts';
 
-await in_browsers('page', (test) => {
+await inBrowsers('page', (test) => {
   test('draws, saves and reads a picture, and the address carries the settings', async (page) => {
     await page.open('#prompt=red+apple&seed=1&cfg=3&steps=25&iterations=8');
     await page.draw();
-    const drawn = await decode_picture(await page.save_png(), 'saved'), { data } = drawn;
+    const drawn = await decodePicture(await page.savePNG(), 'saved'),
+      { data } = drawn;
     assert.equal([drawn.width, drawn.height], [64, 64]);
     let red = 0;
     for (let i = 0; i < data.length; i += 4) if (data[i] > 180 && data[i + 1] < 120 && data[i + 2] < 120) red++;
     assert.ok(red > 800, `an apple is red: ${red} red pixels`);
-    assert.match(await page.page.evaluate(() => document.getElementById('stage')!.getAttribute('aria-label')!), /red apple.*seed 1/);
+    assert.match(
+      await page.page.evaluate(() => document.getElementById('stage')!.getAttribute('aria-label')!),
+      /red apple.*seed 1/,
+    );
     assert.is(await page.page.evaluate(() => document.querySelectorAll('#gallery img').length), 1);
     assert.is(await page.page.evaluate(() => document.querySelectorAll('#steps-strip li').length), 8);
     assert.match(await page.text('times'), /LLM/);
@@ -57,12 +61,22 @@ await in_browsers('page', (test) => {
     await page.press('Ask');
     await page.says('answers', /What is this\?\s*pizza/);
     await page.says('read-status', /tokens in/);
-    const give = (kind: 'drop' | 'paste', bytes: number[], name: string) => page.page.evaluate((kind, bytes, name) => {
-      const files = new DataTransfer();
-      files.items.add(new File([Uint8Array.from(bytes)], name, { type: 'image/png' }));
-      if (kind === 'drop') document.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
-      else document.dispatchEvent(Object.defineProperty(new ClipboardEvent('paste', { bubbles: true }), 'clipboardData', { value: files }));
-    }, kind, bytes, name);
+    const give = (kind: 'drop' | 'paste', bytes: number[], name: string) =>
+      page.page.evaluate(
+        (kind, bytes, name) => {
+          const files = new DataTransfer();
+          files.items.add(new File([Uint8Array.from(bytes)], name, { type: 'image/png' }));
+          if (kind === 'drop')
+            document.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
+          else
+            document.dispatchEvent(
+              Object.defineProperty(new ClipboardEvent('paste', { bubbles: true }), 'clipboardData', { value: files }),
+            );
+        },
+        kind,
+        bytes,
+        name,
+      );
     await give('drop', [...fs.readFileSync('checkpoints/emoji/reference/rocket.png')], 'rocket.png');
     await page.says('read-status', /rocket\.png/);
     await give('paste', [...fs.readFileSync('checkpoints/emoji/reference/banana.png')], 'banana.png');

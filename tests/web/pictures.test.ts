@@ -2,37 +2,61 @@
 import fs from 'node:fs';
 import sharp from 'sharp';
 import * as assert from 'uvu/assert';
-import { decode_picture } from '../../platform/node.ts';
-import { in_browsers } from './harness.ts';
+import { decodePicture } from '../../platform/node.ts';
+import { inBrowsers } from './harness.ts';
 
 const noise = (channels: 3 | 4) => {
   const data = new Uint8Array(24 * 16 * channels);
-  for (let i = 0, state = 7; i < data.length; i++) data[i] = (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24;
+  for (let i = 0, state = 7; i < data.length; i++)
+    data[i] = (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24;
   return sharp(data, { raw: { width: 24, height: 16, channels } });
 };
 
-await in_browsers('pictures', (test) => {
+await inBrowsers('pictures', (test) => {
   test('decodes as Node does and encodes without loss', async (page) => {
     const files = {
-      emoji: fs.readFileSync('checkpoints/emoji/reference/rainbow.png'), opaque: await noise(3).png().toBuffer(), translucent: await noise(4).png().toBuffer(),
-      palette: await noise(3).png({ palette: true, colours: 16 }).toBuffer(), 'grey and alpha': await noise(4).toColourspace('b-w').png().toBuffer(), grey: await noise(3).greyscale().png().toBuffer(), 'loss-free WebP': await noise(3).webp({ lossless: true }).toBuffer(),
-      turned: await noise(3).png().withExif({ IFD0: { Orientation: '1' } }).toBuffer(),
+      emoji: fs.readFileSync('checkpoints/emoji/reference/rainbow.png'),
+      opaque: await noise(3).png().toBuffer(),
+      translucent: await noise(4).png().toBuffer(),
+      palette: await noise(3).png({ palette: true, colours: 16 }).toBuffer(),
+      'grey and alpha': await noise(4).toColourspace('b-w').png().toBuffer(),
+      grey: await noise(3).greyscale().png().toBuffer(),
+      'loss-free WebP': await noise(3).webp({ lossless: true }).toBuffer(),
+      turned: await noise(3)
+        .png()
+        .withExif({ IFD0: { Orientation: '1' } })
+        .toBuffer(),
     };
     await page.open();
     for (const [name, bytes] of Object.entries(files)) {
-      const want = await decode_picture(bytes, name);
-      const { got, again } = await page.page.evaluate(async (bytes, name, module) => {
-        const { platform } = await import(module), plain = ({ width, height, data }: any) => ({ width, height, data: [...data] });
-        const got = await platform.decode_picture(Uint8Array.from(bytes), name);
-        return { got: plain(got), again: plain(await platform.decode_picture(await platform.encode_png(got), name)) };
-      }, [...bytes], name, `${page.server.url}mmar.js`);
+      const want = await decodePicture(bytes, name);
+      const { got, again } = await page.page.evaluate(
+        async (bytes, name, module) => {
+          const { platform } = await import(module),
+            plain = ({ width, height, data }: any) => ({ width, height, data: [...data] });
+          const got = await platform.decodePicture(Uint8Array.from(bytes), name);
+          return { got: plain(got), again: plain(await platform.decodePicture(await platform.encodePNG(got), name)) };
+        },
+        [...bytes],
+        name,
+        `${page.server.url}mmar.js`,
+      );
       const opaque = want.data.every((v, i) => i % 4 !== 3 || v === 255);
       assert.equal([got.width, got.height], [want.width, want.height], name);
-      assert.is(got.data.reduce((n: number, v: number, i: number) => n + Number(v !== want.data[i]), 0), 0, `${name}: bytes that differ`);
+      assert.is(
+        got.data.reduce((n: number, v: number, i: number) => n + Number(v !== want.data[i]), 0),
+        0,
+        `${name}: bytes that differ`,
+      );
       if (opaque) assert.equal(again.data, got.data, `${name}, encoded`);
     }
     const refuse = await page.page.evaluate(async (module) => {
-      const { platform } = await import(module), code = (bytes: number[]) => platform.decode_picture(Uint8Array.from(bytes), 'x').then(() => 'none', (e: any) => e.code);
+      const { platform } = await import(module),
+        code = (bytes: number[]) =>
+          platform.decodePicture(Uint8Array.from(bytes), 'x').then(
+            () => 'none',
+            (e: any) => e.code,
+          );
       return [await code([1, 2, 3]), await code([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0])];
     }, `${page.server.url}mmar.js`);
     assert.equal(refuse, ['picture', 'picture']);

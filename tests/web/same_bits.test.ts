@@ -3,104 +3,152 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Picture } from '../../base/platform.ts';
 import { Device } from '../../engine/device.ts';
-import { read_header, read_tensor, to_f32, to_ints } from '../../loaders/safetensors.ts';
-import { type MMAR, loadMMAR } from '../../model/mmar.ts';
+import { readHeader, readTensor, toF32, toInts } from '../../loaders/safetensors.ts';
+import { loadMMAR, type MMAR } from '../../model/mmar.ts';
 import { type TraceTensors, trace } from '../../model/trace.ts';
-import { decode_picture, node_platform } from '../../platform/node.ts';
-import { close_gpu, node_adapter } from '../../platform/node_gpu.ts';
-import type { Picture } from '../../platform/platform.ts';
-import { adapter_of } from './browsers.ts';
-import { golden, in_browsers } from './harness.ts';
+import { decodePicture, nodePlatform } from '../../platform/node.ts';
+import { closeGPU, nodeAdapter } from '../../platform/node_gpu.ts';
+import { adapterOf } from './browsers.ts';
+import { golden, inBrowsers } from './harness.ts';
 
-const folders = fs.existsSync(golden) ? ['plain', 'untied-epsilon'] : [], precisions = ['f32', 'bf16'] as const;
-const prompts = [{ prompt: 'red apple', seed: 1 }, { prompt: 'cat face', seed: 2 }, { prompt: 'sunflower', seed: 3 }];
-const cases = (folder: string) => fs.readdirSync(path.join(golden, folder, 'cases')).filter((f) => f.includes(process.env.MMAR_CASE ?? ''));
+const folders = fs.existsSync(golden) ? ['plain', 'untied-epsilon'] : [],
+  precisions = ['f32', 'bf16'] as const;
+const prompts = [
+  { prompt: 'red apple', seed: 1 },
+  { prompt: 'cat face', seed: 2 },
+  { prompt: 'sunflower', seed: 3 },
+];
+const cases = (folder: string) =>
+  fs.readdirSync(path.join(golden, folder, 'cases')).filter((f) => f.includes(process.env.MMAR_CASE ?? ''));
 
 if (!folders.length) console.log('skipped: no golden cases in ../shared/golden; MMAR_GOLDEN names their folder');
 
 /** What a page can be given: plain arrays. */
 type Plain = [name: string, tensor: { shape: number[]; values: number[] }][];
 
-async function read_case(folder: string, file: string): Promise<{ inputs: Plain; metadata: Record<string, string> }> {
-  const source = node_platform.source(path.join(golden, folder, 'cases')), { tensors, metadata } = await read_header(source, file), inputs: Plain = [];
+async function readCase(folder: string, file: string): Promise<{ inputs: Plain; metadata: Record<string, string> }> {
+  const source = nodePlatform.source(path.join(golden, folder, 'cases')),
+    { tensors, metadata } = await readHeader(source, file),
+    inputs: Plain = [];
   for (const [name, entry] of tensors) {
-    const bytes = await read_tensor(source, file, entry), float = entry.dtype.startsWith('F') || entry.dtype === 'BF16';
-    if (!name.startsWith('expect')) inputs.push([name, { shape: entry.shape, values: Array.from<number>(float ? to_f32(entry, bytes) : (to_ints(entry, bytes) as ArrayLike<number>)) }]);
+    const bytes = await readTensor(source, file, entry),
+      float = entry.dtype.startsWith('F') || entry.dtype === 'BF16';
+    if (!name.startsWith('expect'))
+      inputs.push([
+        name,
+        {
+          shape: entry.shape,
+          values: Array.from<number>(float ? toF32(entry, bytes) : (toInts(entry, bytes) as ArrayLike<number>)),
+        },
+      ]);
   }
   await source.close();
   return { inputs, metadata };
 }
 
 /** An output's values by their bits, so that -0 and NaN count too. */
-const bits = (tensors: TraceTensors) => Object.fromEntries([...tensors].map(([name, { values }]) => [name, Array.from(new Uint32Array(Float32Array.from(values).buffer))]));
+const bits = (tensors: TraceTensors) =>
+  Object.fromEntries(
+    [...tensors].map(([name, { values }]) => [name, Array.from(new Uint32Array(Float32Array.from(values).buffer))]),
+  );
 
-function first_difference(got: number[], want: number[]): string {
-  const different = want.flatMap((v, i) => (v === got[i] ? [] : [i])), value = (b: number) => new Float32Array(new Uint32Array([b]).buffer)[0];
+function firstDifference(got: number[], want: number[]): string {
+  const different = want.flatMap((v, i) => (v === got[i] ? [] : [i])),
+    value = (b: number) => new Float32Array(new Uint32Array([b]).buffer)[0];
   const [i] = different;
   return `${different.length} of ${want.length} values differ (${got.length} came), first at ${i}: ${value(got[i])} in the browser, ${value(want[i])} in Node`;
 }
 
-await in_browsers('same bits', (test, browser) => {
-  const open = async () => Device.open((await node_adapter(adapter_of[browser])).adapter);
+await inBrowsers(
+  'same bits',
+  (test, browser) => {
+    const open = async () => Device.open((await nodeAdapter(adapterOf[browser])).adapter);
 
-  for (const folder of folders) {
-    for (const precision of precisions) {
-      test(`golden cases ${folder} ${precision}`, async (page) => {
-        await page.open();
-        const device = await open(), model = await loadMMAR(node_platform.source(path.join(golden, folder)), { device, precision }), differences: string[] = [];
-        // f32 through the worker, bf16 by the plain bundle in the page itself: both are ways to use the package.
-        await page.page.evaluate(async (folder, precision, module) => {
-          const { connect_worker, loadMMAR, open_device, platform, trace } = await import(module);
-          const where = new URL(`golden/${folder}`, location.href).href, state = globalThis as any;
-          if (precision === 'f32') {
-            const engine = connect_worker();
-            await engine.open_device();
-            const model = await engine.loadMMAR(where, { precision, keep: false });
-            state.run = (...args: any[]) => model.trace(...args);
-          } else {
-            const model = await loadMMAR(platform.source(where), { device: await open_device(), precision });
-            state.run = (...args: any[]) => trace(model, ...args);
+    for (const folder of folders) {
+      for (const precision of precisions) {
+        test(`golden cases ${folder} ${precision}`, async (page) => {
+          await page.open();
+          const device = await open(),
+            model = await loadMMAR(nodePlatform.source(path.join(golden, folder)), { device, precision }),
+            differences: string[] = [];
+          // f32 through the worker, bf16 by the plain bundle in the page itself: both are ways to use the package.
+          await page.page.evaluate(
+            async (folder, precision, module) => {
+              const { connectWorker, loadMMAR, openDevice, platform, trace } = await import(module);
+              const where = new URL(`golden/${folder}`, location.href).href,
+                state = globalThis as any;
+              if (precision === 'f32') {
+                const engine = connectWorker();
+                await engine.openDevice();
+                const model = await engine.loadMMAR(where, { precision, keep: false });
+                state.run = (...args: any[]) => model.trace(...args);
+              } else {
+                const model = await loadMMAR(platform.source(where), { device: await openDevice(), precision });
+                state.run = (...args: any[]) => trace(model, ...args);
+              }
+            },
+            folder,
+            precision,
+            `${page.server.url}mmar.js`,
+          );
+          for (const file of cases(folder)) {
+            const { inputs, metadata } = await readCase(folder, file),
+              want = bits(await trace(model, metadata.part, new Map(inputs), metadata));
+            const got = await page.page.evaluate(
+              async (part, inputs, metadata) => {
+                const out = await (globalThis as any).run(part, new Map(inputs), metadata);
+                return Object.fromEntries(
+                  [...out].map(([name, { values }]) => [
+                    name,
+                    Array.from(new Uint32Array(Float32Array.from(values).buffer)),
+                  ]),
+                ) as Record<string, number[]>;
+              },
+              metadata.part,
+              inputs,
+              metadata,
+            );
+            for (const name of Object.keys(want))
+              if (got[name]?.join() !== want[name].join())
+                differences.push(`${file} ${name}: ${firstDifference(got[name] ?? [], want[name])}`);
           }
-        }, folder, precision, `${page.server.url}mmar.js`);
-        for (const file of cases(folder)) {
-          const { inputs, metadata } = await read_case(folder, file), want = bits(await trace(model, metadata.part, new Map(inputs), metadata));
-          const got = await page.page.evaluate(async (part, inputs, metadata) => {
-            const out = await (globalThis as any).run(part, new Map(inputs), metadata);
-            return Object.fromEntries([...out].map(([name, { values }]) => [name, Array.from(new Uint32Array(Float32Array.from(values).buffer))])) as Record<string, number[]>;
-          }, metadata.part, inputs, metadata);
-          for (const name of Object.keys(want)) if (got[name]?.join() !== want[name].join()) differences.push(`${file} ${name}: ${first_difference(got[name] ?? [], want[name])}`);
-        }
-        await model.close();
-        device.destroy();
-        assert.is(differences.join('\n'), '');
-      });
+          await model.close();
+          device.destroy();
+          assert.is(differences.join('\n'), '');
+        });
+      }
     }
-  }
 
-  test('three pictures and their answers', async (page) => {
-    const device = await open(), model = await loadMMAR(node_platform.source('checkpoints/emoji'), { device });
-    for (const { prompt, seed } of prompts) {
-      await page.open(`#${new URLSearchParams({ prompt, seed: String(seed), cfg: '3' })}`);
-      await page.draw();
-      const got = await decode_picture(await page.save_png(), 'saved'), want = await draw(model, prompt, seed);
-      const different = want.data.reduce((n, v, i) => n + Number(v !== got.data[i]), 0);
-      assert.is(different, 0, `${prompt}: ${different} of ${want.data.length} bytes differ`);
-      await page.press('Read this picture');
-      await page.press('Ask');
-      await page.says('read-status', /tokens in/);
-      let answer = '';
-      for await (const { text } of model.describe({ image: want })) answer += text;
-      assert.is(await page.page.evaluate(() => document.querySelector('#answers .said')!.textContent), answer);
-    }
-    await model.close();
-    device.destroy();
-    assert.equal(page.errors, []);
-  });
-}, close_gpu);
+    test('three pictures and their answers', async (page) => {
+      const device = await open(),
+        model = await loadMMAR(nodePlatform.source('checkpoints/emoji'), { device });
+      for (const { prompt, seed } of prompts) {
+        await page.open(`#${new URLSearchParams({ prompt, seed: String(seed), cfg: '3' })}`);
+        await page.draw();
+        const got = await decodePicture(await page.savePNG(), 'saved'),
+          want = await draw(model, prompt, seed);
+        const different = want.data.reduce((n, v, i) => n + Number(v !== got.data[i]), 0);
+        assert.is(different, 0, `${prompt}: ${different} of ${want.data.length} bytes differ`);
+        await page.press('Read this picture');
+        await page.press('Ask');
+        await page.says('read-status', /tokens in/);
+        let answer = '';
+        for await (const { text } of model.describe({ image: want })) answer += text;
+        assert.is(await page.page.evaluate(() => document.querySelector('#answers .said')!.textContent), answer);
+      }
+      await model.close();
+      device.destroy();
+      assert.equal(page.errors, []);
+    });
+  },
+  closeGPU,
+);
 
 async function draw(model: MMAR, prompt: string, seed: number): Promise<Picture> {
   let picture: Picture | undefined;
-  for await (const step of model.generate({ prompt, seed, cfg: 3 })) if (step.known === step.total) picture = await step.preview();
+  for await (const step of model.generate({ prompt, seed, cfg: 3 }))
+    if (step.known === step.total) picture = await step.preview();
   return picture!;
 }

@@ -27,7 +27,7 @@ export interface Platform {
   /** Opens a checkpoint by its place: a folder's path in Node; a URL in both. */
   source(where: string): Source;
   /** Decodes a PNG, JPEG or WebP; a `picture` error where it is none. */
-  decode_picture(bytes: Uint8Array, name: string): Promise<Picture>;
+  decodePicture(bytes: Uint8Array, name: string): Promise<Picture>;
   /** Encodes a PNG. */
-  encode_png(picture: Picture): Promise<Uint8Array>;
+  encodePNG(picture: Picture): Promise<Uint8Array>;
 }

@@ -12,12 +12,16 @@ export type ErrorCode =
 /** Every failure that mmar foresees: one line that names the thing, the value and the remedy. */
 export class MMARError extends Error {
   override readonly name = 'MMARError';
-  constructor(readonly code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
     super(message, options);
   }
 }
 
 /** Throws the error of a cancelled run when `signal` was aborted. */
-export function check_cancelled(signal: AbortSignal | undefined): void {
+export function checkCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new MMARError('cancelled', 'cancelled', { cause: signal.reason });
 }
