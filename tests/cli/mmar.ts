@@ -10,7 +10,7 @@ export const root = process.cwd();
 export const reference = path.join(root, 'checkpoints/emoji/reference');
 
 /** Where the golden cases are, or undefined where they are not at hand. */
-export const golden = [process.env.MMAR_GOLDEN ?? path.join(root, '../shared/golden')].find((folder) =>
+export const golden = [process.env.MMAR_GOLDEN ?? path.join(root, 'tests/golden')].find((folder) =>
   fs.existsSync(folder),
 );
 

@@ -11,7 +11,7 @@ const folder = newFolder(),
   onGolden = golden ? test : test.skip;
 const model = path.join(golden ?? '', 'plain'),
   caseOf = (name: string) => path.join(model, 'cases', `${name}.safetensors`);
-if (!golden) console.log('skipped: no golden cases in ../shared/golden; MMAR_GOLDEN names their folder');
+if (!golden) console.log('skipped: no golden cases in tests/golden; MMAR_GOLDEN names their folder');
 const f32 = ['--precision', 'f32', '--model', model];
 
 for (const [part, name] of [

@@ -9,7 +9,7 @@ import { trace } from '../../model/trace.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { device, relativeRms } from '../gpu.ts';
 
-const root = process.env.MMAR_GOLDEN ?? '../shared/golden';
+const root = process.env.MMAR_GOLDEN ?? 'tests/golden';
 const only = process.env.MMAR_CASE ?? '';
 
 if (!fs.existsSync(root)) {

@@ -12,7 +12,7 @@ const { buildWeb } = await own('esbuild.config.mjs'),
   { serve, parseRange } = await own('web/serve.mjs');
 await buildWeb('dist/browser');
 
-export const golden = process.env.MMAR_GOLDEN ?? '../shared/golden';
+export const golden = process.env.MMAR_GOLDEN ?? 'tests/golden';
 
 /** How the server treats the weights' file. */
 export interface Manners {

@@ -23,7 +23,7 @@ const prompts = [
 const cases = (folder: string) =>
   fs.readdirSync(path.join(golden, folder, 'cases')).filter((f) => f.includes(process.env.MMAR_CASE ?? ''));
 
-if (!folders.length) console.log('skipped: no golden cases in ../shared/golden; MMAR_GOLDEN names their folder');
+if (!folders.length) console.log('skipped: no golden cases in tests/golden; MMAR_GOLDEN names their folder');
 
 /** What a page can be given: plain arrays. */
 type Plain = [name: string, tensor: { shape: number[]; values: number[] }][];
