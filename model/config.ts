@@ -1,4 +1,5 @@
 import { MMARError } from '../base/error.ts';
+import type { Prediction } from './sampler.ts';
 
 /** Qwen2's sizes, by the names of its Hugging Face config. */
 export interface LLMConfig {
@@ -35,7 +36,7 @@ export interface Config {
   embedding_vit: { depth: number; width: number; heads: number; mlp_ratio: number };
   plora: { rank: number; alpha: number };
   llm: LLMConfig;
-  diffusion: { depth: number; width: number; mlp_ratio: number; prediction: 'v' | 'epsilon' | 'x'; timesteps: number };
+  diffusion: { depth: number; width: number; mlp_ratio: number; prediction: Prediction; timesteps: number };
 }
 
 /** Checks every field of a `config.json`; a `checkpoint` error names the field, its value and what is wanted. */
@@ -81,7 +82,7 @@ export function parseConfig(json: unknown, place: string): Config {
       depth: d.count('depth', 0),
       width: d.count('width'),
       mlp_ratio: d.positive('mlp_ratio'),
-      prediction: d.oneOf('prediction', ['v', 'epsilon', 'x'] as const),
+      prediction: d.oneOfOrNumber('prediction', ['v', 'epsilon', 'x']),
       timesteps: d.count('timesteps', 2),
     },
   };
@@ -215,6 +216,11 @@ export class Fields {
   oneOf<const T extends string>(key: string, choices: readonly T[]): T {
     this.want(choices.includes(this.values[key] as T), key, choices.map((c) => JSON.stringify(c)).join(' or '));
     return this.values[key] as T;
+  }
+
+  /** One of the choices, or a number. */
+  oneOfOrNumber<const T extends string>(key: string, choices: readonly T[]): T | number {
+    return Number.isFinite(this.values[key]) ? (this.values[key] as number) : this.oneOf(key, choices);
   }
 }
 

@@ -1,13 +1,27 @@
 import { MMARError } from '../base/error.ts';
-import type { Config } from './config.ts';
 
-export type Prediction = Config['diffusion']['prediction'];
+/** What a model predicts (Eq. 11): `v`, `epsilon`, `x`, or the constant angle ψ in radians: u = cos ψ x + sin ψ ε. */
+export type Prediction = 'v' | 'epsilon' | 'x' | number;
 
 /** ᾱ of every time step: the cosine schedule with betas clipped at 0.999 (spec section 5). */
 export function alphasBar(timesteps: number): Float64Array {
   const f = (t: number) => Math.cos(((t / timesteps + 0.008) / 1.008) * (Math.PI / 2)) ** 2;
-  let product = 1;
-  return Float64Array.from({ length: timesteps }, (_, i) => (product *= 1 - Math.min(1 - f(i + 1) / f(i), 0.999)));
+  const bars = new Float64Array(timesteps);
+  for (let t = 0, product = 1; t < timesteps; t++) {
+    product *= 1 - Math.min(1 - f(t + 1) / f(t), 0.999);
+    bars[t] = product;
+  }
+  return bars;
+}
+
+/** φ of every time step (Eq. 9): sin φ = √(1-ᾱ), cos φ = √ᾱ. */
+export const phases = (timesteps: number): Float64Array =>
+  alphasBar(timesteps).map((bar) => Math.atan2(Math.sqrt(1 - bar), Math.sqrt(bar)));
+
+/** ψ of a prediction at φ (Eq. 11, 21). */
+export function targetAngle(prediction: Prediction, phi: number): number {
+  if (typeof prediction === 'number') return prediction;
+  return { v: phi + Math.PI / 2, epsilon: Math.PI / 2, x: 0 }[prediction];
 }
 
 /** n of the T time steps, ends included, ascending: stride (T-1)/(n-1), each rounded half to even. */
@@ -19,12 +33,33 @@ export function chosenTimes(timesteps: number, n: number): number[] {
   return Array.from({ length: n }, (_, i) => roundHalfEven(i * stride));
 }
 
+/** x' = a u + b x + σ noise. */
+export interface Step {
+  a: number;
+  b: number;
+  sigma: number;
+}
+
 /**
- * One row (a, b, c, j) a sampler step, in the order in which they run: x ← a u + b x + c noise[j].
- *
- * With angles φ of the step, φ' of the one after it and ψ of the prediction (Eq. 9 to 11), x̂ = (sin ψ x - sin φ u) /
- * sin(ψ-φ) and ε̂ = (cos φ u - cos ψ x) / sin(ψ-φ); then x' = √ᾱ' x̂ + √(1-ᾱ'-σ²) ε̂ + σ noise. σ = 0 (eta 0) is Eq. 16's
- * DDIM step, eta 1 the DDPM posterior.
+ * One sampler step from φ down to `next`, for a model whose output u lies at ψ. With eta 0 it is DDIM's (Eq. 16). Noise of
+ * standard deviation σ leaves √(1-σ²) for the rest, so with eta over 0 the step goes to the smaller angle φ* that keeps
+ * √(1-σ²) cos φ* = cos φ', and is shortened to that length; eta 1 is the DDPM posterior.
+ */
+export function angularStep(psi: number, phi: number, next: number, eta = 0): Step {
+  const between = Math.sin(psi - phi);
+  if (Math.abs(between) < 1e-9)
+    throw new MMARError('checkpoint', `prediction ${psi} is φ of a time step, where u is x itself; take another angle`);
+  const spread = Math.sqrt(Math.sin(phi - next) * Math.sin(phi + next)) / Math.cos(next); // √(1 - ᾱ/ᾱ')
+  const sigma = (eta * spread * Math.sin(next)) / Math.sin(phi);
+  const rest = Math.sqrt(Math.max(0, Math.sin(next) ** 2 - sigma ** 2));
+  const length = Math.hypot(Math.cos(next), rest);
+  const target = eta ? Math.atan2(rest, Math.cos(next)) : next;
+  return { a: (length * Math.sin(target - phi)) / between, b: (length * Math.sin(psi - target)) / between, sigma };
+}
+
+/**
+ * One row (a, b, c, j) a sampler step, in the order in which they run: x ← a u + b x + c noise[j], with j the place of the
+ * step's time among the chosen ones, ascending. Temperature multiplies the noise.
  */
 export function samplerCoefficients(
   prediction: Prediction,
@@ -33,42 +68,31 @@ export function samplerCoefficients(
   eta: number,
   temperature: number,
 ): Float64Array {
-  const bars = alphasBar(timesteps),
-    times = chosenTimes(timesteps, n),
-    out = new Float64Array(4 * n);
-  times.forEach((t, j) => {
-    const bar = bars[t],
-      next = j ? bars[times[j - 1]] : 1;
-    const sin = Math.sqrt(1 - bar),
-      cos = Math.sqrt(bar);
-    const [sinPsi, cosPsi] = prediction === 'v' ? [cos, -sin] : prediction === 'x' ? [0, 1] : [1, 0];
-    const sinBetween = sinPsi * cos - cosPsi * sin; // sin(ψ - φ)
-    const sigma = j ? eta * Math.sqrt(((1 - next) / (1 - bar)) * (1 - bar / next)) : 0;
-    const toX = Math.sqrt(next),
-      toNoise = Math.sqrt(Math.max(0, 1 - next - sigma * sigma));
-    out.set(
-      [
-        (toNoise * cos - toX * sin) / sinBetween,
-        (toX * sinPsi - toNoise * cosPsi) / sinBetween,
-        sigma * temperature,
-        j,
-      ],
-      4 * (n - 1 - j),
-    );
+  const phi = phases(timesteps);
+  const times = chosenTimes(timesteps, n);
+  const rows = times.map((t, j) => {
+    const next = j ? phi[times[j - 1]] : 0;
+    const { a, b, sigma } = angularStep(targetAngle(prediction, phi[t]), phi[t], next, eta);
+    return [a, b, sigma * temperature, j];
   });
-  return out;
+  return Float64Array.from(rows.reverse().flat());
 }
+
+/** Diffusion steps of an iteration before which `known` of the tokens are known: linear in them, `from` the first. */
+export const stepsAt = (from: number, to: number, known: number, image_tokens: number): number =>
+  Math.round(from + ((to - from) * known) / image_tokens);
 
 /** Hidden positions after each iteration (spec section 6): the last leaves none. */
 export function hiddenAfter(image_tokens: number, iterations: number): number[] {
   if (!Number.isInteger(iterations) || iterations < 1)
     throw new MMARError('usage', `iterations is ${iterations}; give a whole number from 1 up`);
-  let now = image_tokens;
-  return Array.from({ length: iterations }, (_, k) => {
-    if (k === iterations - 1) return 0;
-    const keep = Math.floor(image_tokens * Math.cos(((Math.PI / 2) * (k + 1)) / iterations));
-    return (now = Math.max(1, Math.min(now - 1, keep)));
-  });
+  const hidden: number[] = [];
+  for (let k = 1, now = image_tokens; k < iterations; k++) {
+    const keep = Math.floor(image_tokens * Math.cos(((Math.PI / 2) * k) / iterations));
+    now = Math.max(1, Math.min(now - 1, keep));
+    hidden.push(now);
+  }
+  return [...hidden, 0];
 }
 
 /** ω of an iteration after which `known` of the tokens are known. */

@@ -63,7 +63,7 @@ export class ReferenceModel {
       const top = Math.max(...scores),
         weights = scores.map((s) => Math.exp(s - top)),
         sum = weights.reduce((a, b) => a + b);
-      for (let e = 0; e < d; e++) values.forEach((v, j) => (y[h * d + e] += (weights[j] / sum) * v[kv + e]));
+      for (let e = 0; e < d; e++) for (const [j, v] of values.entries()) y[h * d + e] += (weights[j] / sum) * v[kv + e];
     }
     return y;
   }
@@ -220,7 +220,10 @@ export class ReferenceModel {
     for (let j = steps - 1; j >= 0; j--) {
       const now = phi[times[j]],
         next = j ? phi[times[j - 1]] : 0,
-        psi = { v: now + Math.PI / 2, epsilon: Math.PI / 2, x: 0 }[prediction];
+        psi =
+          typeof prediction === 'number'
+            ? prediction
+            : { v: now + Math.PI / 2, epsilon: Math.PI / 2, x: 0 }[prediction];
       const conditional = this.diffusion(x, times[j], z),
         other = z_uncond && this.diffusion(x, times[j], z_uncond);
       const u = other ? other.map((o, i) => o + cfg * (conditional[i] - o)) : conditional;
@@ -253,7 +256,10 @@ export class ReferenceModel {
         return this.llm(x, image).slice(text.length + 1);
       });
       const cfg = guidanceAt(o.cfg, o.cfg_schedule, L - hidden, L);
-      for (const i of chosen) (tokens[i] = this.sample(z[0][i], z[1][i], noise[i], o.steps, cfg)), (mask[i] = 0);
+      for (const i of chosen) {
+        tokens[i] = this.sample(z[0][i], z[1][i], noise[i], o.steps, cfg);
+        mask[i] = 0;
+      }
       now = hidden;
     }
     return tokens;
