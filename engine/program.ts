@@ -1,6 +1,7 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from './device.ts';
 import type { Constants, ShaderSource } from './pipeline.ts';
+import type { Tape } from './tape.ts';
 import { type ElementType, type Piece, roundUp, Tensor } from './tensor.ts';
 
 /** One kernel launch: the shader's bindings are `read`, then `write`, then the uniform block, in this order. */
@@ -30,6 +31,8 @@ const uniformSlot = 256; // minUniformBufferOffsetAlignment that every adapter t
 export class Recorder {
   readonly dispatches: (Dispatch & { part: string })[] = [];
   readonly made = new Set<Piece>();
+  /** Set while a training step is recorded: where operations leave how to go back. */
+  tape?: Tape;
   private partName: string;
 
   constructor(
@@ -160,13 +163,12 @@ function planScratch({ device, dispatches, made }: Recorder): void {
       }
     }
   });
-  const taken = new Set<GPUBuffer>();
   dispatches.forEach((_, i) => {
     for (const [piece, at] of first) {
-      if (at === i) taken.add((piece.buffer = device.memory.takeScratch(size.get(piece)!)));
+      if (at === i) piece.buffer = device.memory.takeScratch(size.get(piece)!);
     }
     for (const [piece, at] of last) {
-      if (at === i) taken.delete(piece.buffer!), device.memory.giveScratch(piece.buffer!);
+      if (at === i) device.memory.giveScratch(piece.buffer!);
     }
   });
 }

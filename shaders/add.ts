@@ -1,0 +1,28 @@
+import type { Recorder } from '../engine/program.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import addWgsl from './add.wgsl';
+import { checkShape, grid } from './common.ts';
+
+/**
+ * a + b, as gradients of a tensor that is used several times add up.
+ * @param a [rows, cols]
+ * @param b [rows, cols], of any type
+ * @param into where given, `into += b`, and a is not read
+ * @returns [rows, cols] of a's type
+ */
+export function add(p: Recorder, a: Tensor, b: Tensor, into?: Tensor): Tensor {
+  const y = into ?? p.tensor('add', a.type, a.shape),
+    accumulate = into !== undefined;
+  checkShape(y.rows === b.rows && y.cols === b.cols, 'add', 'two of one shape', y, b);
+  const count = y.rows * (y.pitch / 4);
+  p.dispatch({
+    name: 'add',
+    source: addWgsl,
+    constants: { accumulate, y: y.type, b: b.type, uniforms: accumulate ? 2 : 3 },
+    read: accumulate ? [b] : [a, b],
+    write: [y],
+    uniforms: [count],
+    workgroups: grid(p, count, 64),
+  });
+  return y;
+}
