@@ -56,7 +56,7 @@ async function measure(device: Device, kernel: string, { name, flops, bytes, rec
   )
     times.push(await time(runs));
   program.destroy();
-  operands.forEach((t) => device.release(t));
+  for (const t of operands) device.release(t);
   const ms = times.sort((a, b) => a - b)[times.length >> 1];
   return { kernel, case: name, ms, gflops: flops && flops / ms / 1e6, gbs: bytes / ms / 1e6 };
 }

@@ -98,7 +98,10 @@ if (!values.json) console.log(`${name}\n${''.padEnd(46)}  time     device peak  
 const files = weightFiles(checkpoint),
   measured = only.includes('load');
 const prepare = () => void (values.cold ? forget(files) : readFiles(files, 'one'));
-const raw = (measured ? (['one', 'new'] as const) : []).map((into) => (prepare(), { into, ...readFiles(files, into) }));
+const raw = (measured ? (['one', 'new'] as const) : []).map((into) => {
+  prepare();
+  return { into, ...readFiles(files, into) };
+});
 if (measured) prepare();
 const base = processPeak(),
   start = performance.now();
@@ -134,7 +137,10 @@ if (only.includes('prefill') || only.includes('decode')) {
   if (only.includes('prefill')) {
     await timed(model, 'text prefill, 512 tokens, first run', prefill, 'with recording and compiling');
     await timed(model, 'text prefill, 512 tokens', prefill);
-  } else text.begin(ids, 500, 1), await text.prefill(12, greedy);
+  } else {
+    text.begin(ids, 500, 1);
+    await text.prefill(12, greedy);
+  }
   if (only.includes('decode')) {
     const decode = async (count: number) => {
       for await (const _ of text.decode(512, { ...greedy, max_new_tokens: count, seed: 1, eosIds: [] }));

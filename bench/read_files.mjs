@@ -1,4 +1,4 @@
-// node bench/readFiles.mjs one|new FILES: seconds to read files from their starts to their ends, 8 MB at a time, as JSON: into
+// node bench/read_files.mjs one|new FILES: seconds to read files from their starts to their ends, 8 MB at a time, as JSON: into
 // one buffer again and again, or each time into new memory.
 import fs from 'node:fs';
 
@@ -10,7 +10,10 @@ let bytes = 0,
 for (const file of files) {
   const handle = fs.openSync(file, 'r');
   for (let got = 1; got; bytes += got) {
-    if (into === 'new') kept.push((buffer = new Uint8Array(8 << 20)));
+    if (into === 'new') {
+      buffer = new Uint8Array(8 << 20);
+      kept.push(buffer);
+    }
     got = fs.readSync(handle, buffer);
   }
   fs.closeSync(handle);

@@ -114,7 +114,7 @@ function weight_map(source: Source, index: unknown): Map<string, string> {
 
 /** Whether `file` is a path below the folder, with nothing in it that a file system or a URL takes for more. */
 const isPlainPath = (file: string) =>
-  !/[\\:?#%\x00-\x1f\x7f]/.test(file) && file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  !/[\\:?#%\p{Cc}]/u.test(file) && file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
 /** The shards' headers in order, a few read at once; the first failure stops the rest. */
 async function readShards(source: Source, shards: string[], signal?: AbortSignal): Promise<Header[]> {

@@ -151,7 +151,8 @@ function f16AsF32(): Uint32Array {
     else bits[half] = 0x7f800000 | (mantissa << 13) | (mantissa && 0x400000);
     bits[half | 0x8000] = bits[half] | 0x80000000;
   }
-  return (f16F32 = bits);
+  f16F32 = bits;
+  return bits;
 }
 
 const f16AsBf16 = (): Uint16Array => (f16Bf16 ??= Uint16Array.from(f16AsF32(), roundToBf16));

@@ -101,7 +101,7 @@ class Reader {
       if (slashes % 2) continue;
       this.at = from;
       const plain = this.text.slice(start, quoteAt);
-      if (!/[\\\x00-\x1f]/.test(plain)) return plain;
+      if (!/[\\\p{Cc}]/u.test(plain)) return plain;
       try {
         return JSON.parse(`"${plain}"`) as string;
       } catch {

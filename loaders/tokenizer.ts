@@ -67,13 +67,17 @@ export class TextTokenizer {
         const complete = text.replace(/\uFFFD+$/, '').length;
         const out = take(text, complete);
         // All was given: go on from this token alone, so that a long answer is not decoded over and over.
-        if (complete === text.length && text) (ids = [id]), (given = this.decode(ids).length);
+        if (complete === text.length && text) {
+          ids = [id];
+          given = this.decode(ids).length;
+        }
         return out;
       },
       flush: (): string => {
         const text = this.decode(ids);
         const out = take(text, text.length);
-        (ids = []), (given = 0);
+        ids = [];
+        given = 0;
         return out;
       },
     };
@@ -92,7 +96,7 @@ export class TextTokenizer {
     } catch (cause) {
       throw new MMARError(
         'checkpoint',
-        `the chat template of ${this.place} fails: ${oneLine(cause)}: ` + `mend tokenizer_config.json`,
+        `the chat template of ${this.place} fails: ${oneLine(cause)}: mend tokenizer_config.json`,
         { cause },
       );
     }
@@ -131,7 +135,7 @@ export class TextTokenizer {
     if (pieces.length === 2) return pieces;
     throw new MMARError(
       'checkpoint',
-      `the chat template of ${this.place} leaves ${pieces.length - 1} ${IMAGE_MARK} marks in place of 1: ` + `mend it`,
+      `the chat template of ${this.place} leaves ${pieces.length - 1} ${IMAGE_MARK} marks in place of 1: mend it`,
     );
   }
 

@@ -103,7 +103,10 @@ export function blockSource(base: string, { keep, onTraffic }: BlockOptions = {}
 
     private async block(i: number, signal?: AbortSignal): Promise<Uint8Array> {
       let block = this.blocks.get(i);
-      if (!block) this.hold(i, (block = this.fetch(i, signal)));
+      if (!block) {
+        block = this.fetch(i, signal);
+        this.hold(i, block);
+      }
       try {
         return await block;
       } catch (error) {
@@ -240,8 +243,9 @@ export function blockSource(base: string, { keep, onTraffic }: BlockOptions = {}
       if (!known?.whole || (error as MMARError).code === 'cancelled') throw error;
       const file = new RemoteFile(name, known.size, known.tag); // no network, and none needed
       file.kept = await keep!.open(url, known.size, known.tag);
-      if (file.kept) return (count({ kept: file.size }), file);
-      throw error;
+      if (!file.kept) throw error;
+      count({ kept: file.size });
+      return file;
     }
     const tag = tagOf(response),
       total = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
@@ -282,7 +286,8 @@ export function blockSource(base: string, { keep, onTraffic }: BlockOptions = {}
   function fileOf(name: string, signal?: AbortSignal): Promise<RemoteFile | undefined> {
     let file = files.get(name);
     if (!file) {
-      files.set(name, (file = open(name, signal)));
+      file = open(name, signal);
+      files.set(name, file);
       file.then(
         (found) => found ?? files.delete(name),
         () => files.delete(name),

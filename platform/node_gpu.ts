@@ -31,7 +31,7 @@ export function closeGPU(): void {
  * `VK_DRIVER_FILES` where it is set, else the system's and SwiftShader from npm.
  */
 export async function nodeAdapters(): Promise<NodeAdapter[]> {
-  const dawn = await loadDawn();
+  const dawn = await theDawn();
   const found: NodeAdapter[] = [];
   for (const name of await adapterNames(dawn)) {
     const adapter = await quietly(() => {
@@ -72,21 +72,25 @@ export async function nodeAdapter(choice?: string): Promise<NodeAdapter> {
 
 let dawn: Promise<Dawn> | undefined;
 
-function loadDawn(): Promise<Dawn> {
-  return (dawn ??= (async () => {
-    if (process.platform === 'linux' && !process.env.VK_DRIVER_FILES && !process.env.VK_ICD_FILENAMES) addSwiftshader();
-    try {
-      const module = await import('webgpu');
-      Object.assign(globalThis, module.globals);
-      return module;
-    } catch (cause) {
-      throw new MMARError(
-        'adapter',
-        `Dawn does not load on ${process.platform} ${process.arch}: ${(cause as Error).message.split('\n')[0]}; run npm ci`,
-        { cause },
-      );
-    }
-  })());
+/** Dawn, loaded once. */
+function theDawn(): Promise<Dawn> {
+  dawn ??= loadDawn();
+  return dawn;
+}
+
+async function loadDawn(): Promise<Dawn> {
+  if (process.platform === 'linux' && !process.env.VK_DRIVER_FILES && !process.env.VK_ICD_FILENAMES) addSwiftshader();
+  try {
+    const module = await import('webgpu');
+    Object.assign(globalThis, module.globals);
+    return module;
+  } catch (cause) {
+    throw new MMARError(
+      'adapter',
+      `Dawn does not load on ${process.platform} ${process.arch}: ${(cause as Error).message.split('\n')[0]}; run npm ci`,
+      { cause },
+    );
+  }
 }
 
 /** Dawn tells its adapters' names in the error for one that does not exist. */

@@ -154,9 +154,8 @@ export async function keptModels(): Promise<KeptModel[]> {
       model = models.get(url) ?? { url, bytes: 0, total: 0 };
     models.set(url, model);
     model.total += found.size;
-    [...found.here].forEach(
-      (c, i) => (model.bytes += c === '1' ? Math.min(found.block, found.size - i * found.block) : 0),
-    );
+    for (const [i, bit] of [...found.here].entries())
+      if (bit === '1') model.bytes += Math.min(found.block, found.size - i * found.block);
   }
   return [...models.values()].sort((a, b) => (a.url < b.url ? -1 : 1));
 }

@@ -24,16 +24,18 @@ export function tensor(type: ElementType, shape: number[], values: ArrayLike<num
 }
 
 /** Runs `record` once and returns what it returns, read back; what no kernel writes there is NaN. */
-export async function run(record: (p: Recorder) => Tensor | void, on = device): Promise<Float32Array> {
+export async function run(record: (p: Recorder) => unknown, on = device): Promise<Float32Array> {
   let result: Tensor | undefined;
   const program = await on.record('test', (p) => {
-    const made = record(p),
+    const returned = record(p),
+      made = returned instanceof Tensor ? returned : undefined,
       scratch = made?.pieces.filter((piece) => p.made.has(piece)) ?? [];
     if (made) result = p.keep(made);
     for (const { buffer } of scratch) on.gpu.queue.writeBuffer(buffer!, 0, new Uint8Array(buffer!.size).fill(255));
   });
   await on.run(program);
-  const values = result ? await on.read(result) : (await on.idle(), new Float32Array());
+  await on.idle();
+  const values = result ? await on.read(result) : new Float32Array();
   on.check();
   return values;
 }
@@ -107,7 +109,7 @@ export function close(got: ArrayLike<number>, want: ArrayLike<number>, bound: nu
 }
 
 /** Fails unless recording this gives a `shape` error with that message. */
-export async function shapeError(record: (p: Recorder) => Tensor | void, message: RegExp): Promise<void> {
+export async function shapeError(record: (p: Recorder) => unknown, message: RegExp): Promise<void> {
   const error = await run(record).then(
     () => undefined,
     (e: unknown) => e,

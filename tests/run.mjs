@@ -19,7 +19,10 @@ await buildNode([...tests, 'tests/adapters.ts'], 'dist');
 /** The test that runs now: it goes when this process goes. */
 let running;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  process.on(signal, () => (running?.kill('SIGKILL'), process.exit(130)));
+  process.on(signal, () => {
+    running?.kill('SIGKILL');
+    process.exit(130);
+  });
 
 /** Runs one process; resolves to its output and exit code, and kills it after `minutes`. */
 function run(file, env, minutes = 20) {
@@ -30,12 +33,19 @@ function run(file, env, minutes = 20) {
     });
     running = child;
     let out = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (d) => (out += d));
-    const timer = setTimeout(
-      () => ((out += `\ntimed out after ${minutes} minutes\n`), child.kill('SIGKILL')),
-      minutes * 60_000,
-    );
-    child.on('close', (code, signal) => (clearTimeout(timer), resolve({ out, code: code ?? signal })));
+    const hear = (text) => {
+      out += text;
+    };
+    const kill = () => {
+      hear(`\ntimed out after ${minutes} minutes\n`);
+      child.kill('SIGKILL');
+    };
+    const timer = setTimeout(kill, minutes * 60_000);
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ out, code: code ?? signal });
+    });
   });
 }
 
@@ -65,7 +75,9 @@ for (const test of tests) {
       passed = read('Passed'),
       skipped = read('Skipped');
     const failed = Math.max(ran - passed, code === 0 && ran + skipped > 0 ? 0 : 1); // uvu's total leaves out what it skips
-    (total.passed += passed), (total.skipped += skipped), (total.failed += failed);
+    total.passed += passed;
+    total.skipped += skipped;
+    total.failed += failed;
     console.log(
       `${failed ? '✗' : '✓'} ${name}: ${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
     );

@@ -150,15 +150,18 @@ export class WorkerEngine {
   }
 
   private hear(answer: Answer): void {
-    if ('notice' in answer) return this.onNotice(answer.notice);
-    if ('lost' in answer) return this.onLost(answer.lost);
+    if ('notice' in answer) this.onNotice(answer.notice);
+    else if ('lost' in answer) this.onLost(answer.lost);
+    else if ('event' in answer) this.pending.get(answer.id)?.event?.(answer.event);
+    else this.settle(answer);
+  }
+
+  private settle(answer: Extract<Answer, { value: unknown } | { error: unknown }>): void {
     const call = this.pending.get(answer.id);
-    if (!call) return;
-    if ('event' in answer) return call.event?.(answer.event);
     this.pending.delete(answer.id);
-    if ('value' in answer) return call.resolve(answer.value);
+    if ('value' in answer) return void call?.resolve(answer.value);
     const { code, message } = answer.error;
-    call.reject(code ? new MMARError(code, message) : new Error(message));
+    call?.reject(code ? new MMARError(code, message) : new Error(message));
   }
 
   private breakDown(message: string): void {

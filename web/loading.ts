@@ -59,14 +59,17 @@ export class Loader {
   /** Loads what is chosen, in place of what was loaded. */
   load(): Promise<WorkerMMAR> {
     this.stop.abort();
+    this.stop = new AbortController();
     const before = this.loading,
-      { signal } = (this.stop = new AbortController());
+      { signal } = this.stop;
     const loading = (async () => {
       await before?.catch(() => {}); // one at a time: it was just stopped
       return this.loadChosen(this.choice(), signal);
     })();
     this.loading = loading;
-    const done = () => void (this.loading === loading && (this.loading = undefined));
+    const done = () => {
+      if (this.loading === loading) this.loading = undefined;
+    };
     loading.then(done, done);
     return loading;
   }
@@ -219,7 +222,10 @@ export class Loader {
           remove.disabled = true;
           this.engine
             .deleteKept(url)
-            .catch((error: Error) => (notify(error.message, { bad: true }), (this.listed = '')))
+            .catch((error: Error) => {
+              notify(error.message, { bad: true });
+              this.listed = '';
+            })
             .finally(() => void this.showKept());
         });
         const part = bytes < total ? ` of ${megabytes(total)}` : '';

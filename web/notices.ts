@@ -17,9 +17,11 @@ export function notify(text: string, { bad = false, action, key = text }: Notice
   notice.setAttribute('role', bad ? 'alert' : 'status');
   notice.dataset.key = key;
   if (action) {
-    buttons.append(
-      make('button', { type: 'button', textContent: action.label, onclick: () => (notice.remove(), action.run()) }),
-    );
+    const act = () => {
+      notice.remove();
+      action.run();
+    };
+    buttons.append(make('button', { type: 'button', textContent: action.label, onclick: act }));
   }
   buttons.append(
     make('button', { type: 'button', className: 'quiet', textContent: 'Close', onclick: () => notice.remove() }),

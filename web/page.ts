@@ -30,7 +30,8 @@ const previewShare = 0.25;
 
 async function draw(): Promise<void> {
   const settings = readSettings(),
-    stop = (running = new AbortController());
+    stop = new AbortController();
+  running = stop;
   buttons.draw.disabled = true;
   buttons.stop.disabled = false;
   try {
@@ -104,14 +105,13 @@ function show(drawn: Drawn): void {
   stage.showPicture(drawn.picture, drawn.order, words);
   status.textContent = `${words.replace('A drawing of ', '')}, drawn in ${duration(drawn.seconds)}.`;
   announce(status.textContent);
-  buttons.save.disabled =
-    element<HTMLButtonElement>('read-this').disabled =
-    element<HTMLButtonElement>('use-drawing').disabled =
-      false;
+  for (const id of ['save', 'read-this', 'use-drawing']) element<HTMLButtonElement>(id).disabled = false;
 }
 
 /** For those who listen: every step would be too much. */
-const announce = (words: string) => void (element('announcer').textContent = words);
+function announce(words: string): void {
+  element('announcer').textContent = words;
+}
 
 /** Tabs by mouse and by arrow keys. */
 const tabs = ['draw', 'read'].map((name) => ({
@@ -139,7 +139,10 @@ const readDrawing = () => {
   showReadPicture(shown.picture, `The drawing of “${shown.settings.prompt}”`);
   openTab(1);
 };
-element('read-this').addEventListener('click', () => (readDrawing(), element('question').focus()));
+element('read-this').addEventListener('click', () => {
+  readDrawing();
+  element('question').focus();
+});
 element('use-drawing').addEventListener('click', readDrawing);
 element<HTMLInputElement>('show-order').addEventListener('change', ({ target }) =>
   stage.setShowOrder((target as HTMLInputElement).checked),

@@ -48,7 +48,10 @@ export function startReading(loader: Loader, show: () => void): void {
     show();
     void openFile(file);
   };
-  input.addEventListener('change', () => (open(input.files ?? undefined), (input.value = '')));
+  input.addEventListener('change', () => {
+    open(input.files ?? undefined);
+    input.value = ''; // the same file can be chosen again
+  });
   document.addEventListener('paste', ({ clipboardData }) => clipboardData?.files.length && open(clipboardData.files));
   // A picture that misses the frame would otherwise replace the page.
   document.addEventListener('dragover', (event) => {
@@ -72,8 +75,11 @@ export function startReading(loader: Loader, show: () => void): void {
 
 async function ask(loader: Loader, question: string): Promise<void> {
   const status = element('read-status');
-  if (!picture) return void (status.textContent = 'Choose a picture first.');
-  const stop = (running = new AbortController()),
+  if (!picture) {
+    status.textContent = 'Choose a picture first.';
+    return;
+  }
+  const stop = new AbortController(),
     buttons = { ask: element<HTMLButtonElement>('ask'), stop: element<HTMLButtonElement>('read-stop') };
   const said = make('p', { className: 'said' }),
     answer = make(
@@ -82,6 +88,7 @@ async function ask(loader: Loader, question: string): Promise<void> {
       make('p', { className: 'asked', textContent: question }),
       said,
     );
+  running = stop;
   buttons.ask.disabled = true;
   buttons.stop.disabled = false;
   try {

@@ -47,7 +47,8 @@ const methods = {
     for (const model of models.values()) await model.close().catch(() => {}); // of a device that is lost
     models.clear();
     device?.destroy();
-    const opened = (device = await openDevice(options));
+    const opened = await openDevice(options);
+    device = opened;
     void opened.gpu.lost.then(({ message, reason }) => {
       if (device === opened)
         say({

@@ -93,10 +93,11 @@ async function init(dir: string, { config: name, seed, shardSize, set = {}, json
         ? 'model.safetensors'
         : `model-${String(i + 1).padStart(5, '0')}-of-${String(shards.length).padStart(5, '0')}.safetensors`;
     for (const [i, shard] of shards.entries()) {
-      await made.write(
-        fileOf(i),
-        shardParts(shard, seed, (bytes) => progress.update((written += bytes))),
-      );
+      const count = (bytes: number) => {
+        written += bytes;
+        progress.update(written);
+      };
+      await made.write(fileOf(i), shardParts(shard, seed, count));
     }
     const tokenizer = copiedTokenizer(config);
     for (const [file, content] of [...tokenizer, ['config.json', JSON.stringify(config, undefined, 2)]])

@@ -173,7 +173,8 @@ function partOf(name: string): string {
 function sumUp(checkpoint: Checkpoint): Record<string, Part> {
   const parts: Record<string, Part> = {};
   for (const [name, { entry }] of checkpoint.tensors) {
-    const part = (parts[partOf(name)] ??= { tensors: 0, parameters: 0, bytes: 0, types: [] });
+    parts[partOf(name)] ??= { tensors: 0, parameters: 0, bytes: 0, types: [] };
+    const part = parts[partOf(name)];
     part.tensors++;
     part.parameters += entry.shape.reduce((a, b) => a * b, 1);
     part.bytes += entry.bytes;

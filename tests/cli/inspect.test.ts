@@ -56,11 +56,11 @@ test('the carried checkpoint', async () => {
 });
 
 test('a tensor that is missing, and one too many', async () => {
-  const folder = changed({ header: ({ image_start, ...rest }) => ({ ...rest, image_begin: image_start }) });
+  const folder = changed({ header: ({ image_start: moved, ...rest }) => ({ ...rest, 'image.begin': moved }) });
   const { code, stdout, stderr } = await mmar(['inspect', folder, '--json']);
   assert.is(code, 1);
   const { missing, unexpected } = JSON.parse(stdout) as Found;
-  assert.equal([missing, unexpected], [['image_start'], ['image_begin']]);
+  assert.equal([missing, unexpected], [['image_start'], ['image.begin']]);
   assert.match(stderr, /^mmar: .+: 1 tensors are missing and 0 wrong; check config\.json.*\n$/);
   failed(
     await mmar(['generate', '--model', folder, '--adapter', 'swiftshader']),

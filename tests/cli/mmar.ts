@@ -42,9 +42,17 @@ export function mmar(words: string[], { cwd = os.tmpdir(), stopAfter = 0, stopAt
       stopped = performance.now();
       child.kill('SIGINT');
     };
-    const look = () => void (stopAt && (stdout + stderr).includes(stopAt) && stop());
-    child.stdout.on('data', (data) => ((stdout += data), look()));
-    child.stderr.on('data', (data) => ((stderr += data), look()));
+    const look = () => {
+      if (stopAt && (stdout + stderr).includes(stopAt)) stop();
+    };
+    child.stdout.on('data', (data) => {
+      stdout += data;
+      look();
+    });
+    child.stderr.on('data', (data) => {
+      stderr += data;
+      look();
+    });
     if (stopAfter) setTimeout(stop, stopAfter);
     child.on('exit', () => (stopping = performance.now() - stopped));
     child.on('close', (code, killedBy) => resolve({ code, killedBy, stdout, stderr, stopping }));

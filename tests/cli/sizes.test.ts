@@ -155,7 +155,8 @@ test('chat: with the text model of an MMAR checkpoint and with a plain Qwen2 fol
       data_offsets: [start, end],
     },
   ] of chosen) {
-    entries[name.slice(4)] = { dtype, shape, data_offsets: [from, (from += end - start)] };
+    entries[name.slice(4)] = { dtype, shape, data_offsets: [from, from + end - start] };
+    from += end - start;
     out.push(file.subarray(8 + length + start, 8 + length + end));
   }
   const text = Buffer.from(JSON.stringify(entries)),

@@ -45,7 +45,8 @@ async function weight(tensor: string, row?: number): Promise<Float32Array> {
   if (!found) {
     const bytes = new Uint8Array(cols * 2);
     await checkpoint.read(tensor, (row ?? 0) * cols * 2, bytes);
-    cache.set(key, (found = toF32(entry, bytes)));
+    found = toF32(entry, bytes);
+    cache.set(key, found);
   }
   return found;
 }
@@ -117,7 +118,10 @@ function erf(x: number): number {
   if (x < 3) {
     let term = x,
       sum = x;
-    for (let n = 1; n < 80; n++) sum += (term *= (-x * x) / n) / (2 * n + 1);
+    for (let n = 1; n < 80; n++) {
+      term *= (-x * x) / n;
+      sum += term / (2 * n + 1);
+    }
     return (2 / Math.sqrt(Math.PI)) * sum;
   }
   let fraction = 0;
@@ -172,7 +176,10 @@ async function run(
 
 function numbers(n: number, seed: number): Float64Array {
   let state = seed;
-  return Float64Array.from({ length: n }, () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1);
+  return Float64Array.from({ length: n }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
 }
 
 function upload(type: 'f32' | 'u32', shape: number[], values: Values): Tensor {
@@ -341,9 +348,10 @@ async function checkViT(): Promise<void> {
     for (let r = 0; r < L; r++) normed.push(await layerNorm(rowOf(x, r, W), `${b}.norm1`));
     const keys: Float64Array[] = [],
       values: Float64Array[] = [];
-    for (const row of normed)
-      keys.push(await linear(`${b}.attn.qkv`, row, columns(1))),
-        values.push(await linear(`${b}.attn.qkv`, row, columns(2)));
+    for (const row of normed) {
+      keys.push(await linear(`${b}.attn.qkv`, row, columns(1)));
+      values.push(await linear(`${b}.attn.qkv`, row, columns(2)));
+    }
     for (const r of rows) {
       const some = spread(W, 24),
         many = spread(F, 24),

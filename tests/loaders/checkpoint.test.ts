@@ -43,7 +43,8 @@ test('shards, more than are read at once', async () => {
   const files: Record<string, Uint8Array> = {};
   const weight_map: Record<string, string> = {};
   for (let i = 0; i < 9; i++) {
-    const file = (weight_map[`t${i}`] = `model-0000${i + 1}-of-00009.safetensors`);
+    const file = `model-0000${i + 1}-of-00009.safetensors`;
+    weight_map[`t${i}`] = file;
     files[file] = shard(`t${i}`);
   }
   files[INDEX] = json({ metadata: { total_size: 36 }, weight_map });

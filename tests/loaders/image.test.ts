@@ -12,7 +12,11 @@ function paint(width: number, height: number, color: (x: number, y: number) => n
 
 /** Bytes without pattern, the same in every run. */
 function noise(seed: number): () => number {
-  return () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 24;
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  };
 }
 
 /** The definition: for every pixel a double sum over the whole picture of the widened cubic, normalised. */
@@ -92,7 +96,8 @@ test('resizing is the widened cubic of PIL, up and down, with alpha', () => {
     const pixels = pictureToPixels(picture, size),
       wanted = reference(picture, size);
     const what = `${width}×${height} to ${size}`;
-    pixels.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) < 1e-6, `${what}: ${value} ${wanted[i]}`));
+    for (const [i, value] of pixels.entries())
+      assert.ok(Math.abs(value - wanted[i]) < 1e-6, `${what}: ${value} ${wanted[i]}`);
   }
 });
 

@@ -55,12 +55,12 @@ test('writes and reads back: types, shapes, order, metadata', async () => {
       { name: 'ids "é"', dtype: 'I64', shape: [2], data: new BigInt64Array([-3n, 1n << 52n]) },
       { name: 'empty', dtype: 'BF16', shape: [0, 4], data: new Uint16Array() },
     ],
-    { steps: '50', __proto__x: '"\n' },
+    { steps: '50', '__proto__ x': '"\n' },
   );
   const source = sourceOf(file);
   const { tensors, metadata } = await readHeader(source, 'f.safetensors');
   assert.equal([...tensors.keys()], ['ids "é"', 'a', 'b', 'empty', 'z.bytes']);
-  assert.equal(metadata, { steps: '50', __proto__x: '"\n' });
+  assert.equal(metadata, { steps: '50', '__proto__ x': '"\n' });
   for (const { offset, dtype, name } of tensors.values()) if (dtype !== 'U8') assert.is(offset % 2, 0, name);
   assert.is(tensors.get('a')!.offset % 8, 0);
   const ids = tensors.get('ids "é"')!;

@@ -69,7 +69,9 @@ export async function launch(name: BrowserName): Promise<Browser | string> {
 }
 
 const made: string[] = [];
-process.on('exit', () => made.forEach((place) => fs.rmSync(place, { recursive: true, force: true })));
+process.on('exit', () => {
+  for (const place of made) fs.rmSync(place, { recursive: true, force: true });
+});
 
 function folder(name: string): string {
   const place = fs.mkdtempSync(path.join(os.tmpdir(), `mmar-${name}-`));

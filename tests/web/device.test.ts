@@ -1,6 +1,7 @@
 // What the page does about its device: too small for a model, lost, not there at all.
 import fs from 'node:fs';
 import * as assert from 'uvu/assert';
+import type { WorkerEngine } from '../../web/client.ts';
 import { inBrowsers } from './harness.ts';
 
 await inBrowsers('device', (test) => {
@@ -21,7 +22,8 @@ await inBrowsers('device', (test) => {
 
   test('recovers when the device is lost, idle or in the middle of a drawing', async (page) => {
     await page.open('#prompt=pizza&seed=1&steps=10&iterations=16');
-    const lose = () => page.page.evaluate(() => (globalThis as any).mmar.engine.loseDevice());
+    const lose = () =>
+      page.page.evaluate(() => (globalThis as unknown as { mmar: { engine: WorkerEngine } }).mmar.engine.loseDevice());
     await page.press('Draw');
     await page.says('draw-status', /Step [2-9] of 16/);
     await lose();

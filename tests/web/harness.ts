@@ -6,10 +6,16 @@ import type { ElementHandle, Page } from 'puppeteer-core';
 import { suite } from 'uvu';
 import { adapterOf, type BrowserName, launch } from './browsers.ts';
 
+type Answerer = (request: http.IncomingMessage, response: http.ServerResponse, file: string) => boolean;
+interface ServeModule {
+  serve(options: { more: Record<string, string>; answer: Answerer }): Promise<{ url: string; server: http.Server }>;
+  parseRange(headers: http.IncomingHttpHeaders, size: number, tag: string): [start: number, end: number] | undefined;
+}
+
 /** Modules that are run as they are: they look for files beside themselves. */
-const own = (file: string) => import(path.resolve(file)) as Promise<any>;
-const { buildWeb } = await own('esbuild.config.mjs'),
-  { serve, parseRange } = await own('web/serve.mjs');
+const own = <T>(file: string): Promise<T> => import(path.resolve(file));
+const { buildWeb } = await own<{ buildWeb(outdir: string): Promise<unknown> }>('esbuild.config.mjs'),
+  { serve, parseRange } = await own<ServeModule>('web/serve.mjs');
 await buildWeb('dist/browser');
 
 export const golden = process.env.MMAR_GOLDEN ?? 'tests/golden';
@@ -38,16 +44,17 @@ export class TestServer {
     const made = new TestServer();
     ({ url: made.url, server: made.server } = await serve({
       more: { '/golden/': golden },
-      answer: (request: http.IncomingMessage, response: http.ServerResponse, file: string) =>
-        made.answer(request, response, file),
+      answer: (request, response, file) => made.answer(request, response, file),
     }));
     return made;
   }
 
   private answer(request: http.IncomingMessage, response: http.ServerResponse, file: string): boolean {
     const instead = this.manners.instead?.[path.basename(file)];
-    if (instead !== undefined)
-      return (response.writeHead(200, { 'Content-Length': Buffer.byteLength(instead) }).end(instead), true);
+    if (instead !== undefined) {
+      response.writeHead(200, { 'Content-Length': Buffer.byteLength(instead) }).end(instead);
+      return true;
+    }
     if (!file.endsWith('emoji/model.safetensors')) return false;
     const bytes = fs.readFileSync(file),
       { rate = Infinity, noRanges, tag = '"1"' } = this.manners;
@@ -59,10 +66,9 @@ export class TestServer {
     const headers: http.OutgoingHttpHeaders = { ETag: tag, 'Content-Length': end - start + 1 };
     if (!noRanges) headers['Content-Range'] = `bytes ${start}-${end}/${bytes.length}`;
     response.writeHead(noRanges || (whole && !request.headers.range) ? 200 : 206, headers);
-    const stop =
-      end - start > 1000 && (this.manners.breaks ?? 0) > 0
-        ? (this.manners.breaks!--, start + Math.floor((end - start) / 2))
-        : Infinity;
+    const breaks = end - start > 1000 && (this.manners.breaks ?? 0) > 0;
+    if (breaks) this.manners.breaks!--;
+    const stop = breaks ? start + Math.floor((end - start) / 2) : Infinity;
     const send = (at: number): void => {
       if (response.destroyed) return;
       if (at >= stop) return void response.destroy();
@@ -109,6 +115,12 @@ export class TestPage {
       if (found) return found;
       if (Date.now() > until) throw new Error(`no ${role} is called ${name}; notices: ${await this.text('notices')}`);
     }
+  }
+
+  /** Chooses files for an input that a person reaches by its label. */
+  async choose(selector: string, ...files: string[]): Promise<void> {
+    const input = (await this.page.$(selector)) as ElementHandle<HTMLInputElement>;
+    await input.uploadFile(...files);
   }
 
   async press(name: string, role = 'button'): Promise<void> {
@@ -165,13 +177,15 @@ export class TestPage {
   async savePNG(): Promise<Uint8Array> {
     await this.page.evaluate(() => {
       HTMLAnchorElement.prototype.click = function () {
-        (globalThis as any).saved = fetch(this.href)
-          .then((r) => r.arrayBuffer())
-          .then((b) => ({ name: this.download, bytes: [...new Uint8Array(b)] }));
+        const bytes = fetch(this.href).then((r) => r.arrayBuffer());
+        const saved = bytes.then((b) => ({ name: this.download, bytes: [...new Uint8Array(b)] }));
+        Object.assign(globalThis, { saved });
       };
     });
     await this.press('Save PNG');
-    const { bytes } = await this.page.evaluate(() => (globalThis as any).saved);
+    const { bytes } = await this.page.evaluate(
+      () => (globalThis as unknown as { saved: Promise<{ name: string; bytes: number[] }> }).saved,
+    );
     return Uint8Array.from(bytes);
   }
 }

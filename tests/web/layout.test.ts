@@ -26,16 +26,15 @@ const faults = (page: TestPage): Promise<string[]> =>
         found.push(`${say(e)} is clipped`);
     }
     const controls = seen.filter((e) => e.matches('button, input:not([type=file]), select, canvas, .hint, .status'));
-    controls.forEach((a, i) =>
-      controls.slice(i + 1).forEach((b) => {
+    for (const [i, a] of controls.entries())
+      for (const b of controls.slice(i + 1)) {
         const x = a.getBoundingClientRect(),
           y = b.getBoundingClientRect();
         const over =
           Math.min(x.right, y.right) - Math.max(x.left, y.left) > 1 &&
           Math.min(x.bottom, y.bottom) - Math.max(x.top, y.top) > 1;
         if (over && !a.contains(b) && !b.contains(a)) found.push(`${say(a)} lies over ${say(b)}`);
-      }),
-    );
+      }
     return found;
   });
 
@@ -43,7 +42,10 @@ async function look(page: TestPage, what: string): Promise<void> {
   for (const { width, scheme } of views) {
     await page.page.setViewport({ width, height: width > 500 ? 900 : 844, deviceScaleFactor: width > 500 ? 1 : 2 });
     await page.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-    await page.page.evaluate(() => (scrollTo(0, 0), new Promise(requestAnimationFrame)));
+    await page.page.evaluate(() => {
+      scrollTo(0, 0);
+      return new Promise(requestAnimationFrame);
+    });
     assert.equal(await faults(page), [], `${what} at ${width}, ${scheme}`);
     if (!shots) continue;
     fs.mkdirSync(shots, { recursive: true });

@@ -80,8 +80,8 @@ await inBrowsers('loading', (test) => {
     await page.open();
     await page.page.evaluate(() => ((document.getElementById('model') as HTMLDetailsElement).open = true));
     await page.press('This computer; nothing is uploaded', 'radio');
-    const input = (await page.page.$('#model-files')) as any;
-    await input.uploadFile(
+    await page.choose(
+      '#model-files',
       ...['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'].map(
         (f) => `checkpoints/emoji/${f}`,
       ),

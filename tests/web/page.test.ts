@@ -55,8 +55,7 @@ await inBrowsers('page', (test) => {
   test('reads a picture that is chosen, dropped or pasted, and refuses what is none', async (page) => {
     await page.open();
     await page.press('Reading', 'tab');
-    const input = (await page.page.$('#picture')) as any;
-    await input.uploadFile('checkpoints/emoji/reference/pizza.png');
+    await page.choose('#picture', 'checkpoints/emoji/reference/pizza.png');
     await page.says('read-status', /pizza\.png, 64 × 64/);
     await page.press('Ask');
     await page.says('answers', /What is this\?\s*pizza/);

@@ -2,13 +2,16 @@
 import fs from 'node:fs';
 import sharp from 'sharp';
 import * as assert from 'uvu/assert';
+import type { Picture } from '../../base/platform.ts';
 import { decodePicture } from '../../platform/node.ts';
 import { inBrowsers } from './harness.ts';
 
 const noise = (channels: 3 | 4) => {
   const data = new Uint8Array(24 * 16 * channels);
-  for (let i = 0, state = 7; i < data.length; i++)
-    data[i] = (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24;
+  for (let i = 0, state = 7; i < data.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    data[i] = state >>> 24;
+  }
   return sharp(data, { raw: { width: 24, height: 16, channels } });
 };
 
@@ -32,8 +35,8 @@ await inBrowsers('pictures', (test) => {
       const want = await decodePicture(bytes, name);
       const { got, again } = await page.page.evaluate(
         async (bytes, name, module) => {
-          const { platform } = await import(module),
-            plain = ({ width, height, data }: any) => ({ width, height, data: [...data] });
+          const { platform } = (await import(module)) as typeof import('../../browser.ts'),
+            plain = ({ width, height, data }: Picture) => ({ width, height, data: [...data] });
           const got = await platform.decodePicture(Uint8Array.from(bytes), name);
           return { got: plain(got), again: plain(await platform.decodePicture(await platform.encodePNG(got), name)) };
         },
@@ -55,7 +58,7 @@ await inBrowsers('pictures', (test) => {
         code = (bytes: number[]) =>
           platform.decodePicture(Uint8Array.from(bytes), 'x').then(
             () => 'none',
-            (e: any) => e.code,
+            (e: { code: string }) => e.code,
           );
       return [await code([1, 2, 3]), await code([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0])];
     }, `${page.server.url}mmar.js`);

@@ -25,6 +25,9 @@ const cases = (folder: string) =>
 
 if (!folders.length) console.log('skipped: no golden cases in tests/golden; MMAR_GOLDEN names their folder');
 
+type Bundle = typeof import('../../browser.ts');
+type Run = (part: string, inputs: TraceTensors, metadata: Record<string, string>) => Promise<TraceTensors>;
+
 /** What a page can be given: plain arrays. */
 type Plain = [name: string, tensor: { shape: number[]; values: number[] }][];
 
@@ -76,17 +79,17 @@ await inBrowsers(
           // f32 through the worker, bf16 by the plain bundle in the page itself: both are ways to use the package.
           await page.page.evaluate(
             async (folder, precision, module) => {
-              const { connectWorker, loadMMAR, openDevice, platform, trace } = await import(module);
+              const { connectWorker, loadMMAR, openDevice, platform, trace } = (await import(module)) as Bundle;
               const where = new URL(`golden/${folder}`, location.href).href,
-                state = globalThis as any;
+                state = globalThis as unknown as { run: Run };
               if (precision === 'f32') {
                 const engine = connectWorker();
                 await engine.openDevice();
                 const model = await engine.loadMMAR(where, { precision, keep: false });
-                state.run = (...args: any[]) => model.trace(...args);
+                state.run = (part, inputs, metadata) => model.trace(part, inputs, metadata);
               } else {
                 const model = await loadMMAR(platform.source(where), { device: await openDevice(), precision });
-                state.run = (...args: any[]) => trace(model, ...args);
+                state.run = (part, inputs, metadata) => trace(model, part, inputs, metadata);
               }
             },
             folder,
@@ -98,7 +101,7 @@ await inBrowsers(
               want = bits(await trace(model, metadata.part, new Map(inputs), metadata));
             const got = await page.page.evaluate(
               async (part, inputs, metadata) => {
-                const out = await (globalThis as any).run(part, new Map(inputs), metadata);
+                const out = await (globalThis as unknown as { run: Run }).run(part, new Map(inputs), metadata);
                 return Object.fromEntries(
                   [...out].map(([name, { values }]) => [
                     name,
