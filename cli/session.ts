@@ -1,6 +1,6 @@
 import { Device } from '../engine/device.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
-import type { Config } from '../model/config.ts';
+import type { MMARConfig } from '../model/config.ts';
 import { loadMMAR, type MMAR, readConfig } from '../model/mmar.ts';
 import type { LoadProgress } from '../model/weights.ts';
 import { availableMemory } from '../platform/memory.ts';
@@ -28,7 +28,7 @@ export interface Session {
 export function withModel<T>(
   options: CommonOptions,
   use: (session: Session) => Promise<T>,
-  check?: (config: Config) => void,
+  check?: (config: MMARConfig) => void,
 ): Promise<T> {
   return withDevice(options, async (opened) => {
     check?.(await readConfig(opened.checkpoint, opened.signal));

@@ -15,8 +15,8 @@ export interface LLMConfig {
   max_position_embeddings: number;
 }
 
-export interface ImageTokenizerConfig {
-  type: 'kl';
+/** What both image tokenizers have: LDM's encoder and decoder. */
+interface AutoencoderConfig {
   in_channels: number;
   resolution: number;
   ch: number;
@@ -25,88 +25,172 @@ export interface ImageTokenizerConfig {
   attn_resolutions: number[];
   z_channels: number;
   embed_dim: number;
-  scaling_factor: number;
   norm_groups: number;
 }
 
-/** A checkpoint's `config.json`, checked (spec: checkpoint.md). */
-export interface Config {
-  image_tokens: number;
-  image_tokenizer: ImageTokenizerConfig;
-  embedding_vit: { depth: number; width: number; heads: number; mlp_ratio: number };
-  plora: { rank: number; alpha: number };
-  llm: LLMConfig;
-  diffusion: { depth: number; width: number; mlp_ratio: number; prediction: Prediction; timesteps: number };
+/** KL-16: tokens are the latent's values times `scaling_factor`. */
+export interface KLConfig extends AutoencoderConfig {
+  type: 'kl';
+  scaling_factor: number;
 }
 
-/** Checks every field of a `config.json`; a `checkpoint` error names the field, its value and what is wanted. */
+/** VQ-16: tokens are rows of a codebook. */
+export interface CodebookConfig extends AutoencoderConfig {
+  type: 'vq';
+  codebook_size: number;
+}
+
+export type ImageTokenizerConfig = KLConfig | CodebookConfig;
+
+/** What a diffusion is asked for and over how many time steps. */
+export interface DiffusionProcess {
+  prediction: Prediction;
+  timesteps: number;
+}
+
+/** What all three systems have. */
+interface CommonConfig {
+  image_tokens: number;
+  plora: { rank: number; alpha: number };
+  llm: LLMConfig;
+}
+
+/** Masked auto-regression over continuous tokens, drawn by a Diffusion MLP. */
+export interface MMARConfig extends CommonConfig {
+  variant: 'mmar';
+  image_tokenizer: KLConfig;
+  embedding_vit: EmbeddingViTConfig;
+  diffusion: DiffusionProcess & { depth: number; width: number; mlp_ratio: number };
+}
+
+/** Ablation-VQ: masked auto-regression over the codes of a codebook. */
+export interface VQConfig extends CommonConfig {
+  variant: 'vq';
+  image_tokenizer: CodebookConfig;
+  embedding_vit: EmbeddingViTConfig;
+}
+
+/** The Transfusion re-implementation: the LLM denoises all tokens at once. */
+export interface TransfusionConfig extends CommonConfig {
+  variant: 'transfusion';
+  image_tokenizer: KLConfig;
+  diffusion: DiffusionProcess;
+}
+
+export interface EmbeddingViTConfig {
+  depth: number;
+  width: number;
+  heads: number;
+  mlp_ratio: number;
+}
+
+/** A checkpoint's `config.json`, checked (spec: checkpoint.md). */
+export type Config = MMARConfig | VQConfig | TransfusionConfig;
+
+/** Checks every field of a `config.json` that its variant reads; a `checkpoint` error names the field, its value and what is wanted. */
 export function parseConfig(json: unknown, place: string): Config {
   const root = new Fields(json, place, '');
   root.oneOf('model_type', ['mmar']);
-  const variant = root.has('variant') ? root.text('variant') : undefined;
-  if (variant !== undefined) {
-    throw new MMARError(
-      'checkpoint',
-      `${place}: config.json: variant ${JSON.stringify(variant)} is not one that this version runs; use a checkpoint without "variant"`,
-    );
-  }
-  const t = root.object('image_tokenizer'),
-    e = root.object('embedding_vit'),
-    l = root.object('llm'),
-    d = root.object('diffusion'),
-    p = root.object('plora');
-  const config: Config = {
+  const variant = root.has('variant') ? root.oneOf('variant', ['mmar', 'vq', 'transfusion'] as const) : 'mmar';
+  const p = root.object('plora'),
+    t = root.object('image_tokenizer');
+  const common = {
     image_tokens: root.count('image_tokens'),
-    image_tokenizer: {
-      type: t.oneOf('type', ['kl'] as const),
-      in_channels: t.count('in_channels'),
-      resolution: t.count('resolution'),
-      ch: t.count('ch'),
-      ch_mult: t.counts('ch_mult'),
-      num_res_blocks: t.count('num_res_blocks'),
-      attn_resolutions: t.counts('attn_resolutions', true),
-      z_channels: t.count('z_channels'),
-      embed_dim: t.count('embed_dim'),
-      scaling_factor: t.positive('scaling_factor'),
-      norm_groups: t.has('norm_groups') ? t.count('norm_groups') : 32,
-    },
-    embedding_vit: {
-      depth: e.count('depth', 0),
-      width: e.count('width'),
-      heads: e.count('heads'),
-      mlp_ratio: e.positive('mlp_ratio'),
-    },
     plora: { rank: p.count('rank'), alpha: p.positive('alpha') },
-    llm: parseLLM(l),
-    diffusion: {
-      depth: d.count('depth', 0),
-      width: d.count('width'),
-      mlp_ratio: d.positive('mlp_ratio'),
-      prediction: d.oneOfOrNumber('prediction', ['v', 'epsilon', 'x']),
-      timesteps: d.count('timesteps', 2),
-    },
+    llm: parseLLM(root.object('llm')),
   };
-  const { image_tokenizer: it, embedding_vit: ev } = config;
-  const side = latentSide(config);
+  const config: Config =
+    variant === 'mmar'
+      ? {
+          variant,
+          ...common,
+          image_tokenizer: parseKL(t),
+          embedding_vit: parseViT(root.object('embedding_vit')),
+          diffusion: parseDiffusionMLP(root.object('diffusion')),
+        }
+      : variant === 'vq'
+        ? {
+            variant,
+            ...common,
+            image_tokenizer: parseCodebook(t),
+            embedding_vit: parseViT(root.object('embedding_vit')),
+          }
+        : {
+            variant,
+            ...common,
+            image_tokenizer: parseKL(t),
+            diffusion: parseDiffusion(root.object('diffusion')),
+          };
+  const side = latentSide(config.image_tokenizer);
   root.want(
     Number.isInteger(side) && side * side === config.image_tokens,
     'image_tokens',
-    `${side}² (resolution / 2^${it.ch_mult.length - 1}, squared)`,
-  );
-  for (const mult of it.ch_mult)
-    t.want(
-      (it.ch * mult) % it.norm_groups === 0,
-      'norm_groups',
-      `a divisor of every level's channels, such as ${it.ch * mult}`,
-    );
-  e.want(ev.width % ev.heads === 0, 'heads', `a divisor of width ${ev.width}`);
-  e.want(Number.isInteger(ev.width * ev.mlp_ratio), 'mlp_ratio', `one that gives a whole width`);
-  d.want(
-    Number.isInteger(config.diffusion.width * config.diffusion.mlp_ratio),
-    'mlp_ratio',
-    'one that gives a whole width',
+    `${side}² (resolution / 2^${config.image_tokenizer.ch_mult.length - 1}, squared)`,
   );
   return config;
+}
+
+function parseKL(t: Fields): KLConfig {
+  return {
+    type: t.oneOf('type', ['kl'] as const),
+    scaling_factor: t.positive('scaling_factor'),
+    ...parseAutoencoder(t),
+  };
+}
+
+function parseCodebook(t: Fields): CodebookConfig {
+  return { type: t.oneOf('type', ['vq'] as const), codebook_size: t.count('codebook_size'), ...parseAutoencoder(t) };
+}
+
+function parseAutoencoder(t: Fields): AutoencoderConfig {
+  const autoencoder: AutoencoderConfig = {
+    in_channels: t.count('in_channels'),
+    resolution: t.count('resolution'),
+    ch: t.count('ch'),
+    ch_mult: t.counts('ch_mult'),
+    num_res_blocks: t.count('num_res_blocks'),
+    attn_resolutions: t.counts('attn_resolutions', true),
+    z_channels: t.count('z_channels'),
+    embed_dim: t.count('embed_dim'),
+    norm_groups: t.has('norm_groups') ? t.count('norm_groups') : 32,
+  };
+  for (const mult of autoencoder.ch_mult)
+    t.want(
+      (autoencoder.ch * mult) % autoencoder.norm_groups === 0,
+      'norm_groups',
+      `a divisor of every level's channels, such as ${autoencoder.ch * mult}`,
+    );
+  return autoencoder;
+}
+
+function parseViT(e: Fields): EmbeddingViTConfig {
+  const vit: EmbeddingViTConfig = {
+    depth: e.count('depth', 0),
+    width: e.count('width'),
+    heads: e.count('heads'),
+    mlp_ratio: e.positive('mlp_ratio'),
+  };
+  e.want(vit.width % vit.heads === 0, 'heads', `a divisor of width ${vit.width}`);
+  e.want(Number.isInteger(vit.width * vit.mlp_ratio), 'mlp_ratio', 'one that gives a whole width');
+  return vit;
+}
+
+function parseDiffusion(d: Fields): DiffusionProcess {
+  return {
+    prediction: d.oneOfOrNumber('prediction', ['v', 'epsilon', 'x']),
+    timesteps: d.count('timesteps', 2),
+  };
+}
+
+function parseDiffusionMLP(d: Fields): MMARConfig['diffusion'] {
+  const mlp = {
+    depth: d.count('depth', 0),
+    width: d.count('width'),
+    mlp_ratio: d.positive('mlp_ratio'),
+    ...parseDiffusion(d),
+  };
+  d.want(Number.isInteger(mlp.width * mlp.mlp_ratio), 'mlp_ratio', 'one that gives a whole width');
+  return mlp;
 }
 
 /** Checks a Qwen2 config; keys that it does not know are left alone. */
@@ -137,8 +221,18 @@ export function parseLLM(l: Fields): LLMConfig {
   return llm;
 }
 
+/** The config of an MMAR; a `checkpoint` error for another variant, which has other parts. */
+export function asMMAR(config: Config, place: string): MMARConfig {
+  if (config.variant === 'mmar') return config;
+  throw new MMARError(
+    'checkpoint',
+    `${place}: config.json: variant "${config.variant}" has no such parts; use a checkpoint without "variant"`,
+  );
+}
+
 /** Pixels of the latent picture's side: resolution halved at each level but the last. */
-export const latentSide = ({ image_tokenizer: t }: Config): number => t.resolution / 2 ** (t.ch_mult.length - 1);
+export const latentSide = ({ resolution, ch_mult }: AutoencoderConfig): number =>
+  resolution / 2 ** (ch_mult.length - 1);
 
 /** Reads the fields of a JSON object, naming the one that is wrong. */
 export class Fields {

@@ -5,7 +5,7 @@ import { addSilu } from '../shaders/add_silu.ts';
 import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
 import { timeEmbedding } from '../shaders/time_embedding.ts';
-import type { Config } from './config.ts';
+import type { MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
@@ -24,7 +24,7 @@ export class DiffusionMLP {
   private readonly linear: Linear;
   private frequency?: Tensor;
 
-  constructor(w: Weights, config: Config) {
+  constructor(w: Weights, config: MMARConfig) {
     this.activations = w.activations;
     const { depth, width: D, mlp_ratio } = config.diffusion,
       d = config.image_tokenizer.embed_dim;

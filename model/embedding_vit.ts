@@ -4,7 +4,7 @@ import { selfAttention } from '../shaders/attention.ts';
 import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
 import { maskTokens } from '../shaders/mask_tokens.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
-import type { Config } from './config.ts';
+import type { MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
@@ -30,7 +30,7 @@ export class EmbeddingViT {
 
   constructor(
     w: Weights,
-    private readonly config: Config,
+    private readonly config: MMARConfig,
   ) {
     this.activations = w.activations;
     const { width: W, depth, heads, mlp_ratio } = config.embedding_vit,

@@ -6,7 +6,7 @@ import { groupNorm } from '../shaders/group_norm.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
 import { type Linear, matmul } from '../shaders/matmul.ts';
 import { scale } from '../shaders/scale.ts';
-import { type Config, latentSide } from './config.ts';
+import { latentSide, type MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
@@ -21,7 +21,7 @@ export class ImageTokenizer {
 
   constructor(
     w: Weights,
-    private readonly config: Config,
+    private readonly config: MMARConfig,
   ) {
     this.activations = w.activations;
     const { ch, ch_mult, in_channels, z_channels, embed_dim, resolution, num_res_blocks, attn_resolutions } =
@@ -99,7 +99,7 @@ export class ImageTokenizer {
   decode(p: Recorder, tokens: Tensor): Tensor {
     const { norm_groups, scaling_factor } = this.config.image_tokenizer,
       { conv_in, mid, up, norm_out, conv_out } = this.decoder;
-    const side = latentSide(this.config),
+    const side = latentSide(this.config.image_tokenizer),
       z = matmul(p, scale(p, tokens, 1 / scaling_factor), this.post_quant_conv, { type: this.activations });
     let h = mid.forward(p, conv2d(p, { x: z, height: side, width: side }, conv_in), norm_groups);
     for (const level of up) h = level.forward(p, h, norm_groups);

@@ -1,6 +1,6 @@
 import { MMARError } from '../base/error.ts';
 import type { Picture, Source } from '../base/platform.ts';
-import { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import type { MemoryReport } from '../engine/memory.ts';
 import { Profile } from '../engine/profile.ts';
 import type { Program } from '../engine/program.ts';
@@ -9,7 +9,7 @@ import { type Checkpoint, openCheckpoint } from '../loaders/checkpoint.ts';
 import { pictureToPixels, pixelsToPicture } from '../loaders/image.ts';
 import { loadTokenizer, type TextTokenizer } from '../loaders/tokenizer.ts';
 import { permutation } from '../shaders/random.ts';
-import { type Config, parseConfig } from './config.ts';
+import { asMMAR, type MMARConfig, parseConfig } from './config.ts';
 import { Drawing, type DrawingInput, type DrawingSettings, type DrawingStep } from './drawing.ts';
 import { type Parts, planParts } from './parts.ts';
 import { checkPlan, planMemory } from './plan.ts';
@@ -106,14 +106,14 @@ export async function loadMMAR(
   );
 }
 
-export async function readConfig(checkpoint: Checkpoint, signal?: AbortSignal): Promise<Config> {
+export async function readConfig(checkpoint: Checkpoint, signal?: AbortSignal): Promise<MMARConfig> {
   const json = await checkpoint.json('config.json', signal);
   if (json === undefined)
     throw new MMARError(
       'checkpoint',
       `${checkpoint.source.name} has no config.json; give the folder of an MMAR checkpoint`,
     );
-  return parseConfig(json, checkpoint.source.name);
+  return asMMAR(parseConfig(json, checkpoint.source.name), checkpoint.source.name);
 }
 
 /** A loaded model. It does one thing at a time: a second call waits for none, it is a `usage` error. */
@@ -132,7 +132,7 @@ export class MMAR {
   constructor(
     readonly device: Device,
     private readonly checkpoint: Checkpoint,
-    readonly config: Config,
+    readonly config: MMARConfig,
     readonly parts: Parts,
     generation: Record<string, unknown>,
   ) {

@@ -1,6 +1,6 @@
 import type { Device } from '../engine/device.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
-import type { Config } from './config.ts';
+import type { MMARConfig } from './config.ts';
 import { DiffusionMLP } from './diffusion_mlp.ts';
 import { EmbeddingViT } from './embedding_vit.ts';
 import { ImageTokenizer } from './image_tokenizer.ts';
@@ -17,7 +17,7 @@ export class Parts {
 
   constructor(
     readonly weights: Weights,
-    readonly config: Config,
+    readonly config: MMARConfig,
   ) {
     this.activations = weights.activations;
     this.image_tokenizer = new ImageTokenizer(weights, config);
@@ -36,7 +36,7 @@ export class Parts {
 /** The parts of a model and the plan of their weights; nothing is loaded. */
 export function planParts(
   checkpoint: Checkpoint,
-  config: Config,
+  config: MMARConfig,
   precision: Activations,
   maxBinding = Infinity,
 ): Parts {

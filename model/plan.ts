@@ -3,7 +3,7 @@ import type { Device } from '../engine/device.ts';
 import { type DryDevice, dryDevice } from '../engine/dry.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { permutation } from '../shaders/random.ts';
-import type { Config } from './config.ts';
+import type { MMARConfig } from './config.ts';
 import { Drawing, type DrawingSettings } from './drawing.ts';
 import { planParts } from './parts.ts';
 import { Reading } from './reading.ts';
@@ -54,7 +54,7 @@ const loadingBytes = 256 * 2 ** 20;
  */
 export async function planMemory(
   checkpoint: Checkpoint,
-  config: Config,
+  config: MMARConfig,
   { device, precision = 'bf16', settings = {}, textTokens = 128 }: PlanOptions = {},
 ): Promise<MemoryPlan> {
   const dry = dryDevice(device),
@@ -104,7 +104,7 @@ export async function planMemory(
   };
 }
 
-function allocate(checkpoint: Checkpoint, config: Config, precision: Activations, on: Device) {
+function allocate(checkpoint: Checkpoint, config: MMARConfig, precision: Activations, on: Device) {
   const parts = planParts(checkpoint, config, precision, on.maxBinding);
   parts.weights.allocate(on);
   const weights = on.memory.held;

@@ -4,7 +4,7 @@ import { type ElementType, packRows, type Tensor } from '../engine/tensor.ts';
 import { advance } from '../shaders/advance.ts';
 import { gatherRows } from '../shaders/gather_rows.ts';
 import { samplerStep } from '../shaders/sampler_step.ts';
-import type { Config } from './config.ts';
+import type { MMARConfig } from './config.ts';
 import type { DrawingSettings } from './drawing.ts';
 import type { MMAR } from './mmar.ts';
 import type { Parts } from './parts.ts';
@@ -215,7 +215,7 @@ const runs: Record<TracePart, (t: Trace) => Promise<Outputs>> = {
 /** The inputs of one run, checked, and the device tensors made for it. */
 class Trace {
   private readonly made: Tensor[] = [];
-  readonly config: Config;
+  readonly config: MMARConfig;
   readonly parts: Parts;
   readonly L: number;
   readonly d: number;

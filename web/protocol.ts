@@ -2,7 +2,7 @@
 
 import type { ErrorCode } from '../base/error.ts';
 import type { AdapterDescription } from '../engine/device.ts';
-import type { Config } from '../model/config.ts';
+import type { MMARConfig } from '../model/config.ts';
 import type { DrawingSettings } from '../model/drawing.ts';
 import type { LoadProgress } from '../model/weights.ts';
 import type { Traffic } from '../platform/block_source.ts';
@@ -31,7 +31,7 @@ export interface LoadState extends LoadProgress, Traffic {
 /** A loaded model as the page sees it. */
 export interface ModelDescription {
   model: number;
-  config: Config;
+  config: MMARConfig;
   defaults: DrawingSettings;
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { Device } from '../../engine/device.ts';
 import type { Checkpoint } from '../../loaders/checkpoint.ts';
-import type { Config } from '../../model/config.ts';
+import type { MMARConfig } from '../../model/config.ts';
 import { readConfig } from '../../model/mmar.ts';
 import { planParts } from '../../model/parts.ts';
 import { type MemoryPlan, planMemory } from '../../model/plan.ts';
@@ -106,7 +106,7 @@ interface Planned extends MemoryPlan {
 
 async function planFor(
   checkpoint: Checkpoint,
-  config: Config,
+  config: MMARConfig,
   precision: Activations,
   choice?: string,
 ): Promise<Planned> {

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { Source } from '../../base/platform.ts';
 import { memorySource } from '../../loaders/memory_source.ts';
 import { safetensorsBytes } from '../../loaders/safetensors.ts';
-import { type Config, parseConfig } from '../../model/config.ts';
+import { asMMAR, type MMARConfig, parseConfig } from '../../model/config.ts';
 import { loadMMAR, type MMAR, planesToRows, rowsToPlanes } from '../../model/mmar.ts';
 import { Parts } from '../../model/parts.ts';
 import { type TraceTensors, trace } from '../../model/trace.ts';
@@ -60,8 +60,8 @@ const models: Record<string, object> = {
 };
 
 /** A checkpoint of bf16 random weights for a config, as a source and as plain numbers. */
-function randomCheckpoint(json: object): { source: Source; config: Config; weights: Map<string, Float32Array> } {
-  const config = parseConfig(json, 'test'),
+function randomCheckpoint(json: object): { source: Source; config: MMARConfig; weights: Map<string, Float32Array> } {
+  const config = asMMAR(parseConfig(json, 'test'), 'test'),
     { required } = new Parts(new Weights('bf16', 'bf16', Infinity), config).weights,
     weights = new Map<string, Float32Array>();
   let seed = 1;

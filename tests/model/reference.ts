@@ -1,5 +1,5 @@
 // The whole graph of the specification as plain f64 loops, a token a row: slow, obvious, and independent of the engine.
-import type { Config } from '../../model/config.ts';
+import type { MMARConfig } from '../../model/config.ts';
 import { alphasBar, chosenTimes, guidanceAt, hiddenAfter } from '../../model/sampler.ts';
 import { conv3x3, gelu, matmul, none, normalize, silu } from '../reference.ts';
 
@@ -14,7 +14,7 @@ const flat = (x: Rows): Float64Array => Float64Array.from(x.flatMap((row) => Arr
 /** One row at a time through everything that spec sections 2 to 6 describe. */
 export class ReferenceModel {
   constructor(
-    readonly config: Config,
+    readonly config: MMARConfig,
     private readonly weights: Map<string, Values>,
   ) {}
 
