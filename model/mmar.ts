@@ -151,7 +151,8 @@ export class MMAR {
 
   /** The text tokenizer, loaded when it is first asked for. */
   tokenizer(): Promise<TextTokenizer> {
-    return (this.loadedTokenizer ??= loadTokenizer(this.checkpoint));
+    this.loadedTokenizer ??= loadTokenizer(this.checkpoint);
+    return this.loadedTokenizer;
   }
 
   memory(): ModelMemory {
@@ -253,7 +254,10 @@ export class MMAR {
       device.write(pixels, packRows('f32', in_channels, planesToRows(planes, in_channels)));
       const { tokens } = await device.evaluate(
         'encode',
-        (p) => (p.part('encode'), { tokens: parts.image_tokenizer.encode(p, pixels) }),
+        (p) => {
+          p.part('encode');
+          return { tokens: parts.image_tokenizer.encode(p, pixels) };
+        },
         signal,
       );
       return tokens;
@@ -294,11 +298,12 @@ export class MMAR {
     const { image_tokens, image_tokenizer } = this.config,
       tokens = this.device.tensor('tokens to decode', 'f32', [image_tokens, image_tokenizer.embed_dim]);
     let pixels!: Tensor;
-    const program = await this.device.record(
-      'decode',
-      (p) => (p.part('decode'), (pixels = p.keep(this.parts.image_tokenizer.decode(p, tokens)))),
-    );
-    return (this.decoder = { tokens, program, pixels });
+    const program = await this.device.record('decode', (p) => {
+      p.part('decode');
+      pixels = p.keep(this.parts.image_tokenizer.decode(p, tokens));
+    });
+    this.decoder = { tokens, program, pixels };
+    return this.decoder;
   }
 
   private settings(options: Partial<DrawingSettings>): DrawingSettings {
@@ -327,7 +332,9 @@ export class MMAR {
     if (this.closed) throw new MMARError('usage', 'the model was closed; load it again');
     if (this.busy) throw new MMARError('usage', `the model is ${this.busy}; wait for it or stop it first`);
     this.busy = what;
-    return () => void (this.busy = '');
+    return () => {
+      this.busy = '';
+    };
   }
 
   private checkLength(tokens: number): number {
@@ -346,14 +353,16 @@ export class MMAR {
     if (now && now.branches === branches && now.capacity >= capacity && now.steps === steps && now.noisy === eta > 0)
       return now;
     await now?.release();
-    return (this.drawing = new Drawing(this.device, this.parts, branches, capacity, steps, eta > 0));
+    this.drawing = new Drawing(this.device, this.parts, branches, capacity, steps, eta > 0);
+    return this.drawing;
   }
 
   private async readingFor(tokens: number): Promise<Reading> {
     const capacity = this.checkLength(tokens);
     if (this.reading && this.reading.capacity >= capacity) return this.reading;
     await this.reading?.release();
-    return (this.reading = new Reading(this.device, this.parts, capacity));
+    this.reading = new Reading(this.device, this.parts, capacity);
+    return this.reading;
   }
 
   /** Gives the device memory back. The device itself stays open. */

@@ -83,14 +83,12 @@ const made = new Map<number, Uint16Array>();
 
 /** 65,536 equally likely values of a normal distribution around 0, as bf16 bits; all ones for no deviation. */
 function quantiles(std: number): Uint16Array {
-  let table = made.get(std);
-  if (!table)
-    made.set(
-      std,
-      (table = Uint16Array.from({ length: 65536 }, (_, i) =>
-        bf16Bits(std ? std * normalQuantile((i + 0.5) / 65536) : 1),
-      )),
-    );
+  const known = made.get(std);
+  if (known) return known;
+  const table = Uint16Array.from({ length: 65536 }, (_, i) =>
+    bf16Bits(std ? std * normalQuantile((i + 0.5) / 65536) : 1),
+  );
+  made.set(std, table);
   return table;
 }
 
