@@ -50,6 +50,7 @@ function linkCommand() {
 }
 
 const sources = [
+  'bench',
   'cli',
   'engine',
   'loaders',

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../package.json';
 import { closeGPU } from '../platform/node_gpu.ts';
 import { addAdapters } from './commands/adapters.ts';
+import { addBench } from './commands/bench.ts';
 import { addChat } from './commands/chat.ts';
 import { addDecode } from './commands/decode.ts';
 import { addDescribe } from './commands/describe.ts';
@@ -33,7 +34,18 @@ Examples:
   mmar generate --help                     all options of a command, with examples`,
   );
 
-for (const add of [addGenerate, addDescribe, addEncode, addDecode, addTrace, addChat, addInspect, addInit, addAdapters])
+for (const add of [
+  addGenerate,
+  addDescribe,
+  addEncode,
+  addDecode,
+  addTrace,
+  addChat,
+  addInspect,
+  addInit,
+  addAdapters,
+  addBench,
+])
   add(program);
 
 function helpOf(name: string | undefined): string {

@@ -90,3 +90,19 @@ export async function withDevice<T>(
     cleanups.delete(clean);
   }
 }
+
+/** Opens the adapter of that choice and hands a device on it to `use`; closes both whatever happens. */
+export async function withAdapter<T>(
+  choice: string | undefined,
+  use: (device: Device, name: string) => Promise<T>,
+): Promise<T> {
+  quietNativeWarnings();
+  const { adapter, name } = await nodeAdapter(choice),
+    device = await Device.open(adapter);
+  try {
+    return await use(device, name);
+  } finally {
+    device.destroy();
+    closeGPU();
+  }
+}

@@ -18,6 +18,9 @@ export interface NodeAdapter {
 
 type Dawn = typeof import('webgpu');
 
+/** Dawn puts timestamps on a grid of 65,536 ns unless asked not to: for pages that it does not trust. */
+const trueTimestamps = 'disable-dawn-features=timestamp_quantization';
+
 /** Dawn's objects: collected while an adapter or device of theirs is in use, they crash the process. */
 const alive: GPU[] = [];
 
@@ -35,7 +38,7 @@ export async function nodeAdapters(): Promise<NodeAdapter[]> {
   const found: NodeAdapter[] = [];
   for (const name of await adapterNames(dawn)) {
     const adapter = await quietly(() => {
-      const gpu = dawn.create([`adapter=${name}`]);
+      const gpu = dawn.create([`adapter=${name}`, trueTimestamps]);
       alive.push(gpu);
       return gpu.requestAdapter({ powerPreference: 'high-performance' });
     });

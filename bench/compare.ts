@@ -1,0 +1,92 @@
+import { median } from './measure.ts';
+import { kernelKey, type Report } from './report.ts';
+
+/** One thing that two reports measured. */
+export interface Change {
+  what: string;
+  before: number;
+  after: number;
+  unit: string;
+  /** How many times as long (or as much) it is in the second report, what both runs share taken out. */
+  ratio: number;
+  /** What the ratio may be off by chance, as a factor over 1. */
+  noise: number;
+  /** Whether it is beyond the noise, and then for better or for worse. */
+  verdict: 'same' | 'better' | 'worse';
+}
+
+export interface Comparison {
+  /** Whether both reports are of one adapter in one kind of runtime. */
+  sameAdapter: boolean;
+  /** How many times as long everything took in the second report, on one adapter: the machine, not the code. */
+  throughout: number;
+  changes: Change[];
+}
+
+/** A ratio of less than this is never called a change, however quiet the runs seem. */
+const least = 1.1;
+/** Quartile distances that a median may be off by: three for a pair of runs, as few samples give rough quartiles. */
+const distances = 3;
+
+/**
+ * What changed from one report to another, kernel by kernel and figure by figure. Two runs on one adapter are compared by
+ * times relative to a fixed piece of work that was timed in between, so that a machine that is slower today is not code
+ * that is; what all kernels share is said once and taken out of each.
+ */
+export function compareReports(before: Report, after: Report): Comparison {
+  const sameAdapter = before.adapter.name === after.adapter.name && before.adapter.driver === after.adapter.driver;
+  const earlier = new Map(before.kernels.filter(({ ms }) => ms > 0).map((row) => [kernelKey(row), row]));
+  const pairs = after.kernels.flatMap((row) => {
+    const old = row.ms > 0 ? earlier.get(kernelKey(row)) : undefined;
+    if (!old) return [];
+    const relative = sameAdapter && old.relative && row.relative;
+    const [from, to, spreads] = relative
+      ? [old.relative!, row.relative!, [old.relative_spread ?? 0, row.relative_spread ?? 0]]
+      : [old.ms, row.ms, [old.spread, row.spread]];
+    return [{ row, old, ratio: to / from, noise: noiseOf(spreads) }];
+  });
+  // One kernel that became slower is a change; all of them together, by as much, are a slower machine.
+  const throughout = sameAdapter && pairs.length >= 8 ? median(pairs.map(({ ratio }) => ratio)) : 1;
+  const changes = pairs.map(({ row, old, ratio, noise }): Change => {
+    const own = ratio / throughout;
+    return {
+      what: kernelKey(row),
+      before: old.ms,
+      after: row.ms,
+      unit: 'ms',
+      ratio: own,
+      noise,
+      verdict: verdictOf(own, noise, true),
+    };
+  });
+  return { sameAdapter, throughout, changes: [...changes, ...figures(before, after)] };
+}
+
+/** Limits and a model's figures: by their values, as there is nothing beside them to relate them to. */
+function figures(before: Report, after: Report): Change[] {
+  const limits = Object.entries(after.limits).flatMap(([key, value]) => {
+    const old = before.limits[key];
+    if (!old || !value) return [];
+    const noise = noiseOf([before.limit_spread[key] ?? 0, after.limit_spread[key] ?? 0]),
+      [, what, unit] = /^(.*)_(\w+)$/.exec(key) ?? ['', key, ''];
+    const change = { what: `limit ${what}`, before: old, after: value, unit, ratio: value / old, noise };
+    return [{ ...change, verdict: verdictOf(change.ratio, noise, isTime(unit)) }];
+  });
+  const model = after.model.flatMap(({ model, figure, value, unit, spread = 0 }) => {
+    const old = before.model.find((row) => row.model === model && row.figure === figure && row.unit === unit);
+    if (!old?.value || !value) return [];
+    const noise = noiseOf([old.spread ?? 0, spread]),
+      change = { what: `${model}: ${figure}`, before: old.value, after: value, unit, ratio: value / old.value, noise };
+    return [{ ...change, verdict: verdictOf(change.ratio, noise, isTime(unit)) }];
+  });
+  return [...limits, ...model];
+}
+
+const isTime = (unit: string): boolean => /^(s|ms|us|MB|GB|dispatches)$/.test(unit);
+
+const noiseOf = (spreads: number[]): number => Math.max(least, 1 + distances * Math.hypot(...spreads));
+
+function verdictOf(ratio: number, noise: number, lessIsBetter: boolean): Change['verdict'] {
+  if (ratio < noise && ratio > 1 / noise) return 'same';
+  return ratio > 1 === lessIsBetter ? 'worse' : 'better';
+}

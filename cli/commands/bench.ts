@@ -1,0 +1,113 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { MMARError } from '../../base/error.ts';
+import { compareReports } from '../../bench/compare.ts';
+import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
+import { type Report, readReport } from '../../bench/report.ts';
+import { type BenchOptions, runBench } from '../../bench/run.ts';
+import { dependencies, version } from '../../package.json';
+import { usage } from '../errors.ts';
+import { option, someText } from '../options.ts';
+import { Progress, table } from '../progress.ts';
+import { withAdapter } from '../session.ts';
+import { stopSignal } from '../stop.ts';
+
+const examples = `
+What it measures: the adapter's own limits; each kernel at the shapes of the models, with the share of the limit that it
+reaches; whole models. Nothing is downloaded.
+
+Examples:
+  mmar bench --quick                       two minutes at most
+  mmar bench --json > mine.json            all of it, to hand on
+  mmar bench --only limits                 what the adapter can do
+  mmar bench --only matmul --shape 256x1024x4096
+  mmar bench --compare before.json after.json`;
+
+interface Options {
+  adapter?: string;
+  only?: string;
+  quick?: boolean;
+  compare?: boolean;
+  json?: boolean;
+  markdown?: boolean;
+}
+
+export function addBench(program: Command): void {
+  program
+    .command('bench')
+    .description('Measure a GPU, the kernels on it and the models.')
+    .argument('[reports...]', 'with --compare: two reports or more, the first of which the others are compared to')
+    .addOption(
+      option('--adapter <name>', 'hardware, swiftshader, lavapipe, or a part of a name of mmar adapters', someText),
+    )
+    .addOption(option('--only <names>', 'limits, kernels, model, or names of kernels, with commas', someText))
+    .option('--quick', 'fewer samples of fewer shapes: two minutes at most')
+    .option('--compare', 'compare reports in place of measuring')
+    .option('--json', 'print the report as JSON')
+    .option('--markdown', 'print the report as Markdown')
+    .addHelpText('after', examples)
+    .action(bench);
+}
+
+async function bench(files: string[], options: Options): Promise<void> {
+  if (options.compare) return compare(files, options);
+  if (files.length) throw usage(`${files[0]} is no option; --compare ${files[0]} compares reports`);
+  const progress = new Progress(options.json || options.markdown);
+  const report = await withAdapter(options.adapter, (device, name) =>
+    runBench(device, about(name), {
+      ...benchOptions(options),
+      signal: stopSignal,
+      onProgress: (what) => progress.busy(what),
+    }),
+  ).finally(() => progress.stop());
+  show(report, options);
+}
+
+const about = (name: string) => ({
+  name,
+  runtime: `Node ${process.version.slice(1)}, Dawn (webgpu ${dependencies.webgpu}), ${process.platform} ${process.arch}`,
+  version,
+});
+
+const benchOptions = ({ only, quick }: Options): BenchOptions => ({ only: only?.split(','), quick });
+
+function show(report: Report, { json, markdown: asMarkdown }: Options): void {
+  if (json) console.log(JSON.stringify(report, undefined, 1));
+  else if (asMarkdown) console.log(markdown(summary(report), tables(report)));
+  else print(summary(report), tables(report));
+}
+
+function print(lines: string[], all: Table[]): void {
+  console.log(lines.join('\n'));
+  for (const { title, head, rows, bars } of all) {
+    const drawn = bars && process.stdout.isTTY ? bars : undefined;
+    const cells = [head, ...rows].map((row, i) => (drawn ? [...row, i ? bar(drawn[i - 1]) : ''] : row));
+    console.log(`\n${title}\n${table(cells).join('\n')}`);
+  }
+}
+
+const bar = (part = 0): string => '█'.repeat(Math.round(20 * Math.min(1, part))).padEnd(20, '·');
+
+async function compare(files: string[], { json, markdown: asMarkdown }: Options): Promise<void> {
+  if (files.length < 2) throw usage('--compare wants two reports or more: mmar bench --compare before.json after.json');
+  const [first, ...others] = files.map((file) => ({ file, report: readReportFile(file) }));
+  const comparisons = others.map(({ file, report }) => ({
+    title: `${path.basename(first.file)} → ${path.basename(file)}`,
+    ...compareReports(first.report, report),
+  }));
+  if (json) return console.log(JSON.stringify(comparisons, undefined, 1));
+  const all = comparisons.map((c) => comparisonTable(c, c.title)),
+    lines = [`${first.report.adapter.name} → ${others.map(({ report }) => report.adapter.name).join(', ')}`];
+  if (asMarkdown) console.log(markdown(lines, all));
+  else print(lines, all);
+}
+
+function readReportFile(file: string): Report {
+  try {
+    return readReport(fs.readFileSync(file, 'utf8'), file);
+  } catch (cause) {
+    if (cause instanceof MMARError) throw cause;
+    throw new MMARError('file', `${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
