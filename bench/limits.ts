@@ -236,7 +236,7 @@ class Probes {
     groups: number,
   ): Promise<Program> {
     const program = await this.device.record(name, (p) =>
-      p.dispatch({ name, source, constants, read, write, uniforms: [], workgroups: [groups] }),
+      p.operation({ name, source, constants, read, write, uniforms: [], workgroups: [groups] }),
     );
     this.programs.push(program);
     return program;

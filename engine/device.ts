@@ -1,9 +1,10 @@
 import { checkCancelled, MMARError } from '../base/error.ts';
 import { Memory } from './memory.ts';
 import { Pipelines } from './pipeline.ts';
-import { Profile } from './profile.ts';
+import type { Profile } from './profile.ts';
 import { Program, Recorder } from './program.ts';
 import { type ElementType, Tensor, unpackRows } from './tensor.ts';
+import { Tuning } from './tuning.ts';
 
 /** What is known of an adapter: its own words, and what they mean for us. */
 export interface AdapterDescription {
@@ -57,6 +58,8 @@ const dispatchesAtOnce = ({ timed: { dispatches, seconds } }: Program): number =
 export class Device {
   readonly memory: Memory;
   readonly pipelines: Pipelines;
+  /** Which of a kernel's candidates to run. */
+  tuning = new Tuning();
   readonly limits: GPUSupportedLimits;
   /** The largest buffer that can be made and bound as a whole, in bytes. */
   readonly maxBinding: number;
@@ -281,6 +284,11 @@ export class Device {
 
   /** The values of a tensor without their padding, [rows × cols]. Sends what was recorded first. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return unpackRows(tensor.type, tensor.rows, tensor.cols, await this.readRows(tensor));
+  }
+
+  /** The rows of a tensor as they lie in memory (see `packRows`). Sends what was recorded first. */
+  async readRows(tensor: Tensor): Promise<ArrayBuffer> {
     this.submit();
     this.check();
     const staging = this.gpu.createBuffer({
@@ -295,7 +303,7 @@ export class Device {
     this.gpu.queue.submit([encoder.finish()]);
     try {
       await staging.mapAsync(GPUMapMode.READ);
-      return unpackRows(tensor.type, tensor.rows, tensor.cols, staging.getMappedRange());
+      return staging.getMappedRange().slice(0);
     } catch (cause) {
       await Promise.resolve(); // the reason of a lost device arrives with the next task
       this.check();

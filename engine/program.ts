@@ -1,25 +1,63 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from './device.ts';
-import type { Constants, ShaderSource } from './pipeline.ts';
-import type { Tape } from './tape.ts';
+import type { Constants, Layout, ShaderSource } from './pipeline.ts';
+import type { Back, Tape } from './tape.ts';
 import { type ElementType, type Piece, roundUp, Tensor } from './tensor.ts';
+import { type Shape, shapeClass } from './tuning.ts';
 
-/** One kernel launch: the shader's bindings are `read`, then `write`, then the uniform block, in this order. */
-export interface Dispatch {
-  name: string;
+/** How a kernel is launched. */
+export interface Launch {
   source: ShaderSource;
   constants: Constants;
+  workgroups: [number, number?, number?];
+}
+
+/** One of several ways to run an operation, all with the same result. */
+export interface Candidate extends Launch {
+  /** What reports and `MMAR_FORCE` call it. */
+  variant: string;
+  /** Where it wants others than the operation's. */
+  uniforms?: number[];
+}
+
+/** What a kernel asks for: the shader's bindings are `read`, then `write`, then the uniform block, in this order. */
+export type Operation = {
+  /** The kernel, as tuner, benches and reports know it. */
+  name: string;
+  /** What it is run for, such as a layer's name. */
+  label?: string;
   read: Tensor[];
   write: Tensor[];
   /** The uniform block, as u32 words (`f32Bits` for floats). */
   uniforms: number[];
-  workgroups: [number, number?, number?];
+  /** Sizes that decide which candidate is best. */
+  shape?: Shape;
+  /** What its results depend on: all that is read, unless given. */
+  inputs?: Tensor[];
+  /** How to go back (see `Tape`). Without it the operation may not stand between what learns and a loss. */
+  gradient?: Back;
+} & (Launch | { candidates: Candidate[] });
+
+/** An operation as it was recorded: one kernel launch, its candidate chosen. */
+export interface Dispatch extends Launch {
+  name: string;
+  label: string;
+  /** The candidate's; empty where there is but one. */
+  variant: string;
+  /** The stage of the program that it belongs to, for the profile. */
+  part: string;
+  read: Tensor[];
+  write: Tensor[];
+  uniforms: number[];
+  shape: Shape;
 }
 
 /** A dispatch with all that can be decided once: what replaying it takes is three calls. */
-interface Step {
-  name: string;
+export interface Step {
+  dispatch: Dispatch;
   part: string;
+  /** How the bindings are used: with it `Pipelines.get` compiles another shader for the same bind group. */
+  layout: Layout;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   workgroups: [number, number, number];
@@ -27,9 +65,9 @@ interface Step {
 
 const uniformSlot = 256; // minUniformBufferOffsetAlignment that every adapter takes
 
-/** Collects the dispatches of a program. Kernels call `tensor` for their results and `dispatch` for their work. */
+/** Collects the operations of a program. Kernels call `tensor` for their results and end in `operation`. */
 export class Recorder {
-  readonly dispatches: (Dispatch & { part: string })[] = [];
+  readonly dispatches: Dispatch[] = [];
   readonly made = new Set<Piece>();
   /** Set while a training step is recorded: where operations leave how to go back. */
   tape?: Tape;
@@ -63,17 +101,47 @@ export class Recorder {
     this.partName = name;
   }
 
-  dispatch(d: Dispatch): void {
-    const [x, y = 1, z = 1] = d.workgroups,
+  /** Records one kernel: the call in which every kernel ends. Throws `adapter` where it takes too many workgroups. */
+  operation(op: Operation): void {
+    const { name, label = name, read, write, uniforms, shape = {} } = op;
+    const { variant, ...launch } = this.choose(op);
+    const [x, y = 1, z = 1] = launch.workgroups,
       most = this.device.limits.maxComputeWorkgroupsPerDimension;
     if (!x || !y || !z) return; // nothing to do for an empty operand
     if (Math.max(x, y, z) > most) {
       throw new MMARError(
         'adapter',
-        `${d.name}: ${d.workgroups} workgroups, the adapter takes ${most} a dimension; use a smaller input`,
+        `${name}: ${launch.workgroups} workgroups, the adapter takes ${most} a dimension; use a smaller input`,
       );
     }
-    this.dispatches.push({ ...d, part: this.partName });
+    this.dispatches.push({ uniforms, ...launch, name, label, variant, part: this.partName, read, write, shape });
+    this.tape?.leave(write, op.inputs ?? read, op.gradient, name);
+  }
+
+  /**
+   * Makes one differentiable operation of several: what `record` records leaves nothing on the tape itself.
+   * @param inputs what the result depends on
+   * @returns what `record` made
+   */
+  composite<T extends Tensor | readonly Tensor[]>(name: string, inputs: Tensor[], record: () => T, gradient: Back): T {
+    const { tape } = this;
+    this.tape = undefined;
+    try {
+      const made = record();
+      tape?.leave(made, inputs, gradient, name);
+      return made;
+    } finally {
+      this.tape = tape;
+    }
+  }
+
+  private choose(op: Operation): Launch & { variant: string; uniforms?: number[] } {
+    if (!('candidates' in op))
+      return { source: op.source, constants: op.constants, workgroups: op.workgroups, variant: '' };
+    const { name, shape = {}, candidates } = op;
+    const { uniforms = op.uniforms, ...chosen } =
+      candidates[this.device.tuning.pick(name, shapeClass(shape), candidates)];
+    return { ...chosen, uniforms };
   }
 }
 
@@ -130,8 +198,9 @@ export class Program {
         });
         const [x, y = 1, z = 1] = d.workgroups;
         return {
-          name: d.name,
+          dispatch: d,
           part: d.part,
+          layout,
           pipeline: await device.pipelines.get(d.name, d.source, d.constants, layout),
           bindGroup,
           workgroups: [x, y, z],
@@ -164,11 +233,7 @@ function planScratch({ device, dispatches, made }: Recorder): void {
     }
   });
   dispatches.forEach((_, i) => {
-    for (const [piece, at] of first) {
-      if (at === i) piece.buffer = device.memory.takeScratch(size.get(piece)!);
-    }
-    for (const [piece, at] of last) {
-      if (at === i) device.memory.giveScratch(piece.buffer!);
-    }
+    for (const [piece, at] of first) if (at === i) piece.buffer = device.memory.takeScratch(size.get(piece)!);
+    for (const [piece, at] of last) if (at === i) device.memory.giveScratch(piece.buffer!);
   });
 }

@@ -31,6 +31,8 @@ export class Tape {
   private readonly wanted: Set<Tensor>;
   private readonly entries: Entry[] = [];
   private readonly gradients = new Map<Tensor, Tensor>();
+  /** Whether the backward pass is being recorded: its own operations leave nothing. */
+  private walking = false;
 
   /**
    * @param learned each tensor that learns, and the f32 tensor of its shape that its gradient is added to
@@ -55,7 +57,7 @@ export class Tape {
    * @param inputs what its result depends on
    */
   leave(output: Tensor | readonly Tensor[], inputs: readonly Tensor[], back: Back | undefined, name?: string): void {
-    if (!inputs.some((t) => this.wanted.has(t))) return;
+    if (this.walking || !inputs.some((t) => this.wanted.has(t))) return;
     const outputs = Array.isArray(output) ? (output as readonly Tensor[]) : [output as Tensor];
     for (const t of outputs) this.wanted.add(t);
     this.entries.push({ name: name ?? outputs[0]?.name ?? '', outputs, back });
@@ -93,6 +95,7 @@ export class Tape {
         throw new MMARError('usage', `nothing learns from the loss ${t}; name what it depends on`);
       this.give(t, one);
     }
+    this.walking = true;
     for (let entry = this.entries.pop(); entry; entry = this.entries.pop()) {
       const dy = entry.outputs.map((t) => this.gradients.get(t)).find(Boolean);
       if (!dy) continue;
@@ -100,5 +103,6 @@ export class Tape {
         throw new MMARError('usage', `${entry.name} has no gradient, and what learns stands before it; learn less`);
       entry.back(dy);
     }
+    this.walking = false;
   }
 }

@@ -3,7 +3,7 @@ import type { Recorder } from '../engine/program.ts';
 import { packRows, roundUp, type Tensor } from '../engine/tensor.ts';
 import { addSilu } from '../shaders/add_silu.ts';
 import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
-import { type Linear, matmul } from '../shaders/matmul.ts';
+import { type Linear, linear } from '../shaders/linear.ts';
 import { timeEmbedding } from '../shaders/time_embedding.ts';
 import type { MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
@@ -74,14 +74,14 @@ export class DiffusionMLP {
   /** time_embed(t): [n, D] for t u32 [n]. */
   times(p: Recorder, t: Tensor, into?: Tensor): Tensor {
     const [mlp0, mlp2] = this.time_embed;
-    return matmul(p, matmul(p, timeEmbedding(p, t, this.frequency!, this.activations), mlp0, { act: 'silu' }), mlp2, {
+    return linear(p, linear(p, timeEmbedding(p, t, this.frequency!, this.activations), mlp0, { act: 'silu' }), mlp2, {
       into,
     });
   }
 
   /** cond_embed(z): [rows, D]. */
   condition(p: Recorder, z: Tensor, into?: Tensor): Tensor {
-    return matmul(p, z, this.cond_embed, { into });
+    return linear(p, z, this.cond_embed, { into });
   }
 
   /**
@@ -92,7 +92,7 @@ export class DiffusionMLP {
    * @returns [steps × rows, modulations]
    */
   modulation(p: Recorder, condition: Tensor, times: Tensor, first: Tensor, steps: number, stride: 0 | 1 = 0): Tensor {
-    return matmul(p, addSilu(p, condition, times, first, steps, stride), this.adaln, { name: 'adaLN_modulation' });
+    return linear(p, addSilu(p, condition, times, first, steps, stride), this.adaln, { name: 'adaLN_modulation' });
   }
 
   /**
@@ -104,17 +104,17 @@ export class DiffusionMLP {
   forward(p: Recorder, x: Tensor, modulation: Tensor, step: number): Tensor {
     const D = roundUp(this.width, 4),
       firstRow = step * x.rows;
-    let h = matmul(p, x, this.input_proj, { type: this.activations });
+    let h = linear(p, x, this.input_proj, { type: this.activations });
     this.res_blocks.forEach(({ in_ln, mlp0, mlp2 }, i) => {
       const shift = 3 * i * D;
       const inner = layerNorm(p, h, in_ln, eps, { tensor: modulation, firstRow, shift, scale: shift + D });
-      h = matmul(p, matmul(p, inner, mlp0, { act: 'silu' }), mlp2, {
+      h = linear(p, linear(p, inner, mlp0, { act: 'silu' }), mlp2, {
         gate: { tensor: modulation, firstRow, first: shift + 2 * D },
         residual: h,
       });
     });
     const shift = 3 * this.res_blocks.length * D;
-    return matmul(
+    return linear(
       p,
       layerNorm(p, h, undefined, eps, { tensor: modulation, firstRow, shift, scale: shift + D }),
       this.linear,

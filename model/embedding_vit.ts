@@ -2,8 +2,8 @@ import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { selfAttention } from '../shaders/attention.ts';
 import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
+import { type Linear, linear } from '../shaders/linear.ts';
 import { maskTokens } from '../shaders/mask_tokens.ts';
-import { type Linear, matmul } from '../shaders/matmul.ts';
 import type { MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
@@ -73,15 +73,15 @@ export class EmbeddingViT {
     const { heads, width } = this.config.embedding_vit,
       [post0, post2] = this.post_projector,
       [vis0, vis2, vis4] = this.vis_projector;
-    const projected = matmul(p, matmul(p, tokens, post0, { act: 'gelu', type: this.activations }), post2);
+    const projected = linear(p, linear(p, tokens, post0, { act: 'gelu', type: this.activations }), post2);
     let x = maskTokens(p, projected, mask, this.mask_token, this.pos_embed);
     for (const b of this.blocks) {
-      x = matmul(p, selfAttention(p, matmul(p, layerNorm(p, x, b.norm1, eps), b.qkv), heads, width / heads), b.proj, {
+      x = linear(p, selfAttention(p, linear(p, layerNorm(p, x, b.norm1, eps), b.qkv), heads, width / heads), b.proj, {
         residual: x,
       });
-      x = matmul(p, matmul(p, layerNorm(p, x, b.norm2, eps), b.fc1, { act: 'gelu' }), b.fc2, { residual: x });
+      x = linear(p, linear(p, layerNorm(p, x, b.norm2, eps), b.fc1, { act: 'gelu' }), b.fc2, { residual: x });
     }
     x = layerNorm(p, x, this.norm, eps);
-    return matmul(p, matmul(p, matmul(p, x, vis0, { act: 'gelu' }), vis2, { act: 'gelu' }), vis4);
+    return linear(p, linear(p, linear(p, x, vis0, { act: 'gelu' }), vis2, { act: 'gelu' }), vis4);
   }
 }

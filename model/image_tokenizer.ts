@@ -4,7 +4,7 @@ import { selfAttention } from '../shaders/attention.ts';
 import { type Conv, conv2d, type Map2D } from '../shaders/conv2d.ts';
 import { groupNorm } from '../shaders/group_norm.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
-import { type Linear, matmul } from '../shaders/matmul.ts';
+import { type Linear, linear } from '../shaders/linear.ts';
 import { scale } from '../shaders/scale.ts';
 import { latentSide, type MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
@@ -89,7 +89,7 @@ export class ImageTokenizer {
     for (const level of down) h = level.forward(p, h, norm_groups);
     h = mid.forward(p, h, norm_groups);
     h = conv2d(p, { ...h, x: groupNorm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out);
-    return scale(p, matmul(p, h.x, this.quant_conv, { type: 'f32' }), scaling_factor);
+    return scale(p, linear(p, h.x, this.quant_conv, { type: 'f32' }), scaling_factor);
   }
 
   /**
@@ -100,7 +100,7 @@ export class ImageTokenizer {
     const { norm_groups, scaling_factor } = this.config.image_tokenizer,
       { conv_in, mid, up, norm_out, conv_out } = this.decoder;
     const side = latentSide(this.config.image_tokenizer),
-      z = matmul(p, scale(p, tokens, 1 / scaling_factor), this.post_quant_conv, { type: this.activations });
+      z = linear(p, scale(p, tokens, 1 / scaling_factor), this.post_quant_conv, { type: this.activations });
     let h = mid.forward(p, conv2d(p, { x: z, height: side, width: side }, conv_in), norm_groups);
     for (const level of up) h = level.forward(p, h, norm_groups);
     return conv2d(p, { ...h, x: groupNorm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out, { type: 'f32' }).x;
@@ -176,7 +176,7 @@ class ResnetBlock {
   }
 
   forward(p: Recorder, h: Map2D, groups: number): Map2D {
-    const residual = this.nin_shortcut ? matmul(p, h.x, this.nin_shortcut) : h.x;
+    const residual = this.nin_shortcut ? linear(p, h.x, this.nin_shortcut) : h.x;
     const inner = conv2d(p, { ...h, x: groupNorm(p, h.x, this.norm1, groups, eps, 'silu') }, this.conv1);
     return conv2d(p, { ...inner, x: groupNorm(p, inner.x, this.norm2, groups, eps, 'silu') }, this.conv2, { residual });
   }
@@ -208,7 +208,7 @@ class AttnBlock {
   }
 
   forward(p: Recorder, h: Map2D, groups: number): Map2D {
-    const qkv = matmul(p, groupNorm(p, h.x, this.norm, groups, eps), this.qkv);
-    return { ...h, x: matmul(p, selfAttention(p, qkv, 1, this.channels), this.proj_out, { residual: h.x }) };
+    const qkv = linear(p, groupNorm(p, h.x, this.norm, groups, eps), this.qkv);
+    return { ...h, x: linear(p, selfAttention(p, qkv, 1, this.channels), this.proj_out, { residual: h.x }) };
   }
 }

@@ -4,7 +4,7 @@ import { elementBytes, packRows, roundUp, type Tensor } from '../engine/tensor.t
 import type { Workspace } from '../engine/workspace.ts';
 import { gqa } from '../shaders/attention.ts';
 import { embedTokens } from '../shaders/gather_rows.ts';
-import { type Linear, matmul } from '../shaders/matmul.ts';
+import { type Linear, linear } from '../shaders/linear.ts';
 import { rmsNorm } from '../shaders/rms_norm.ts';
 import { type Heads, rope } from '../shaders/rope.ts';
 import type { LayerCache, Sequences } from '../shaders/sequences.ts';
@@ -40,6 +40,8 @@ export class Qwen2 {
   readonly image_end: number;
   private readonly activations: Activations;
   private readonly embed: Tensor;
+  /** Image start and end, [2, H]. */
+  private readonly markers?: Tensor;
   private readonly layers: Layer[] = [];
   private readonly norm: Tensor;
   private readonly lm_head: Linear;
@@ -61,18 +63,13 @@ export class Qwen2 {
     this.vocab_size = vocab_size;
     this.image_start = vocab_size;
     this.image_end = vocab_size + 1;
-    this.embed = w.rows(
-      [
-        [`${prefix}model.embed_tokens.weight`, vocab_size],
-        ...(lora
-          ? ([
-              ['image_start', 0],
-              ['image_end', 0],
-            ] as [string, number][])
-          : []),
-      ],
-      H,
-    );
+    this.embed = w.tensor(`${prefix}model.embed_tokens.weight`, [vocab_size, H]);
+    // Tensors of their own: they learn, the vocabulary does not.
+    const markers: [string, number][] = [
+      ['image_start', 0],
+      ['image_end', 0],
+    ];
+    this.markers = lora && w.rows(markers, H);
     for (let i = 0; i < config.num_hidden_layers; i++) {
       const l = `${prefix}model.layers.${i}`,
         part = (name: string, outFeatures: number, heads?: typeof q) => ({
@@ -147,7 +144,8 @@ export class Qwen2 {
 
   /** Embeddings of the next `count` tokens of each branch, [branches × count, H]. */
   embedTokens(p: Recorder, context: Context, count: number): Tensor {
-    return embedTokens(p, this.embed, context, count, this.activations);
+    const tables = this.markers ? [this.embed, this.markers] : [this.embed];
+    return embedTokens(p, tables, context, count, this.activations);
   }
 
   /**
@@ -161,11 +159,11 @@ export class Qwen2 {
       lora = span === 'image',
       causal = span === 'text';
     this.layers.forEach((layer, i) => {
-      const qkv = matmul(p, rmsNorm(p, x, layer.input_layernorm, eps), layer.qkv, { lora });
+      const qkv = linear(p, rmsNorm(p, x, layer.input_layernorm, eps), layer.qkv, { lora });
       const q = rope(p, qkv, this.inverseFrequency!, context.layers[i], context, this.heads);
-      x = matmul(p, gqa(p, q, context.layers[i], context, this.heads, causal), layer.o_proj, { lora, residual: x });
-      const gateUp = matmul(p, rmsNorm(p, x, layer.post_attention_layernorm, eps), layer.gateUp, { lora });
-      x = matmul(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: x });
+      x = linear(p, gqa(p, q, context.layers[i], context, this.heads, causal), layer.o_proj, { lora, residual: x });
+      const gateUp = linear(p, rmsNorm(p, x, layer.post_attention_layernorm, eps), layer.gateUp, { lora });
+      x = linear(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: x });
     });
     return rmsNorm(p, x, this.norm, eps, into);
   }
@@ -176,6 +174,6 @@ export class Qwen2 {
    * @returns logits f32 [n, vocab_size or more]: columns past `vocab_size` mean nothing
    */
   logits(p: Recorder, hidden: Tensor): Tensor {
-    return matmul(p, hidden, this.lm_head, { name: 'lm_head', type: 'f32' });
+    return linear(p, hidden, this.lm_head, { name: 'lm_head', type: 'f32' });
   }
 }

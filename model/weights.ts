@@ -3,10 +3,23 @@ import type { Device } from '../engine/device.ts';
 import { type ElementType, roundUp, Tensor } from '../engine/tensor.ts';
 import { Uploads } from '../engine/upload.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
-import { DTYPE_BYTES, toBf16, toF32 } from '../loaders/safetensors.ts';
+import { DTYPE_BYTES, type DType, toBf16, toF32 } from '../loaders/safetensors.ts';
 import type { Conv } from '../shaders/conv2d.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
-import type { Linear } from '../shaders/matmul.ts';
+import type { Linear } from '../shaders/linear.ts';
+import {
+  type Axis,
+  type Block,
+  count,
+  type Elements,
+  gather,
+  type HeadLayout,
+  inHeads,
+  lowerBound,
+  place,
+  run,
+  scatter,
+} from './layout.ts';
 
 /** Bytes of weights that are on the device, of all. */
 export interface LoadProgress {
@@ -16,26 +29,6 @@ export interface LoadProgress {
 
 /** Element type of activations: bf16, or f32 where the model is run in f32. */
 export type Activations = 'bf16' | 'f32';
-
-/** A checkpoint's tensor, or its first rows, as a block of a device tensor. */
-interface Block {
-  name: string;
-  /** As the checkpoint must have it. */
-  shape: number[];
-  /** Rows that are taken: the first ones. */
-  rows: number;
-  cols: number;
-  /** Row of the device tensor for each row; rises with r. */
-  toRow: (r: number) => number;
-  /** Column of the device tensor for each column: a run from there on, or a list. */
-  toCol: number | Int32Array;
-}
-
-/** Heads whose width is padded to whole quads: `heads` blocks of `dim` rows or columns. */
-interface HeadLayout {
-  heads: number;
-  dim: number;
-}
 
 const chunkBytes = 8 << 20; // of one read: bounds the host's memory
 const readsAhead = 3;
@@ -70,7 +63,7 @@ export class Weights {
   tensor(name: string, shape: number[]): Tensor {
     const cols = shape[shape.length - 1],
       rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
-    return this.add(name, [rows, cols], [{ name, shape, rows, cols, toRow: (r) => r, toCol: 0 }]);
+    return this.add(name, [rows, cols], [{ name, shape, rows: run(rows), cols: run(cols) }]);
   }
 
   /** Matrices of `cols` columns one below the other; 0 rows: the file has it as a vector. */
@@ -79,7 +72,7 @@ export class Weights {
     const blocks = parts.map(([name, rows]): Block => {
       const at = first;
       first += rows || 1;
-      return { name, shape: rows ? [rows, cols] : [cols], rows: rows || 1, cols, toRow: (r) => at + r, toCol: 0 };
+      return { name, shape: rows ? [rows, cols] : [cols], rows: run(rows || 1, at), cols: run(cols) };
     });
     return this.add(parts[0][0], [first, cols], blocks);
   }
@@ -101,16 +94,18 @@ export class Weights {
   /** A 3×3 convolution, [out, in, 3, 3] laid out as [out, 3 × 3 × in] with `in` in whole quads. */
   conv(prefix: string, in_channels: number, outChannels: number): Conv {
     const pitch = roundUp(in_channels, 4),
-      toCol = new Int32Array(9 * in_channels);
-    for (let c = 0; c < in_channels; c++) for (let tap = 0; tap < 9; tap++) toCol[c * 9 + tap] = tap * pitch + c;
-    const name = `${prefix}.weight`;
-    const block = {
+      name = `${prefix}.weight`;
+    const block: Block = {
       name,
       shape: [outChannels, in_channels, 3, 3],
-      rows: outChannels,
-      cols: 9 * in_channels,
-      toRow: (r: number) => r,
-      toCol,
+      rows: run(outChannels),
+      cols: {
+        first: 0,
+        digits: [
+          [in_channels, 1],
+          [9, pitch],
+        ],
+      },
     };
     return {
       weight: this.add(name, [outChannels, 9 * pitch], [block]),
@@ -119,8 +114,8 @@ export class Weights {
   }
 
   /**
-   * Linear layers of one input as one: outputs side by side, each in whole quads; PLoRA's A stacked likewise, its B
-   * beside W. `inHeads`: the input comes in padded heads; `heads` of a part: so does its output. `fused`: a part is
+   * Linear layers of one input as one: outputs side by side, each in whole quads; PLoRA's A and B stacked
+   * likewise. `inHeads`: the input comes in padded heads; `heads` of a part: so does its output. `fused`: a part is
    * itself that many blocks one after another (a ViT's qkv).
    */
   stacked(
@@ -134,70 +129,47 @@ export class Weights {
       lora?: { rank: number; alpha: number };
     } = {},
   ): Linear {
-    const { inHeads, lora, takeRows, conv1x1 } = options;
-    const toIn = paddedColumns(inFeatures, inHeads),
-      inPadded = inHeads ? inHeads.heads * roundUp(inHeads.dim, 4) : inFeatures;
-    const rank = lora ? roundUp(lora.rank, 4) : 0,
-      inPitch = roundUp(inPadded, 4);
+    const { inHeads: headsIn, lora, takeRows, conv1x1 } = options;
+    const cols = inHeads(inFeatures, headsIn),
+      inPadded = headsIn ? headsIn.heads * roundUp(headsIn.dim, 4) : inFeatures,
+      rank = lora ? roundUp(lora.rank, 4) : 0;
     const weight: Block[] = [],
       bias: Block[] = [],
       a: Block[] = [],
+      b: Block[] = [],
       firstColumns: number[] = [];
     let out = 0;
     parts.forEach(({ prefix, outFeatures, heads }, i) => {
-      const rows = takeRows ?? outFeatures,
-        first = out,
-        toRow = paddedRows(first, heads);
-      firstColumns.push(first);
-      weight.push({
-        name: `${prefix}.weight`,
-        shape: conv1x1 ? [outFeatures, inFeatures, 1, 1] : [outFeatures, inFeatures],
-        rows,
-        cols: inFeatures,
-        toRow,
-        toCol: toIn,
-      });
-      if (options.bias) bias.push({ name: `${prefix}.bias`, shape: [outFeatures], rows, cols: 1, toRow, toCol: 0 });
+      const rows = inHeads(takeRows ?? outFeatures, heads, out);
+      firstColumns.push(out);
+      const shape = conv1x1 ? [outFeatures, inFeatures, 1, 1] : [outFeatures, inFeatures];
+      weight.push({ name: `${prefix}.weight`, shape, rows, cols });
+      if (options.bias) bias.push({ name: `${prefix}.bias`, shape: [outFeatures], rows: run(1), cols: rows });
       if (lora) {
-        a.push({
-          name: `${prefix}.lora_A.weight`,
-          shape: [lora.rank, inFeatures],
-          rows: lora.rank,
-          cols: inFeatures,
-          toRow: (r) => i * rank + r,
-          toCol: toIn,
-        });
-        weight.push({
-          name: `${prefix}.lora_B.weight`,
-          shape: [outFeatures, lora.rank],
-          rows,
-          cols: lora.rank,
-          toRow,
-          toCol: inPitch,
-        });
+        const [nameA, nameB] = ['A', 'B'].map((side) => `${prefix}.lora_${side}.weight`);
+        a.push({ name: nameA, shape: [lora.rank, inFeatures], rows: run(lora.rank, i * rank), cols });
+        b.push({ name: nameB, shape: [outFeatures, lora.rank], rows, cols: run(lora.rank) });
       }
-      out = toRow(rows - 1) + 1;
+      out = place(rows, count(rows) - 1) + 1;
       if (i < parts.length - 1 || heads) out = roundUp(out, 4);
     });
     const name = parts.map((p) => p.prefix).join('+');
     return {
-      weight: this.add(name, [out, lora ? inPitch + rank : inPadded], weight),
-      bias: options.bias ? this.add(`${name}.bias`, [out], bias, true) : undefined,
-      inFeatures: inPadded,
+      weight: this.add(name, [out, inPadded], weight),
+      bias: options.bias ? this.add(`${name}.bias`, [out], bias) : undefined,
       lora: lora && {
         a: this.add(`${name}.lora_A`, [parts.length * rank, inPadded], a),
-        rank,
+        b: this.add(`${name}.lora_B`, [out, rank], b),
         scale: lora.alpha / lora.rank,
         firstColumns,
       },
     };
   }
 
-  private add(name: string, shape: number[], blocks: Block[], vector = false): Tensor {
+  private add(name: string, shape: number[], blocks: Block[]): Tensor {
     const tensor = new Tensor(name, this.type, shape, this.maxBinding);
-    // A stacked vector is filled column by column: its blocks are columns of a matrix with one row each.
-    this.plan.push({ tensor, blocks: vector ? blocks.map(asRow) : blocks });
-    for (const block of blocks) this.required.set(block.name, block.shape);
+    this.plan.push({ tensor, blocks });
+    for (const block of blocks) this.required.set(block.name, [...block.shape]);
     return tensor;
   }
 
@@ -262,11 +234,13 @@ export class Weights {
     const chunks = this.plan.flatMap(({ tensor, blocks }) =>
       rowChunks(tensor).map(([from, to]): Chunk => ({ tensor, blocks, from, to })),
     );
-    const place = ({ blocks }: Chunk) => checkpoint.place(blocks[0].name);
+    const fileOf = ({ blocks }: Chunk) => checkpoint.place(blocks[0].name);
     // In the order of the files: what reads ahead or caches can do so.
     chunks.sort(
       (x, y) =>
-        compareText(place(x).file, place(y).file) || place(x).entry.offset - place(y).entry.offset || x.from - y.from,
+        compareText(fileOf(x).file, fileOf(y).file) ||
+        fileOf(x).entry.offset - fileOf(y).entry.offset ||
+        x.from - y.from,
     );
 
     const total = this.bytes,
@@ -299,6 +273,21 @@ export class Weights {
     }
   }
 
+  /**
+   * A tensor of the checkpoint as it is on the device now, in the file's order: bf16 bits, or f32. Throws `usage` where the
+   * device does not have all of it.
+   */
+  async save(device: Device, name: string): Promise<Elements> {
+    const planned = this.plan.find(({ blocks }) => blocks.some((block) => block.name === name)),
+      block = planned?.blocks.find((b) => b.name === name);
+    const elements = block?.shape.reduce((n, size) => n * size, 1);
+    if (!planned || !block || count(block.rows) * count(block.cols) !== elements)
+      throw new MMARError('usage', `${name} is not on the device whole, so it cannot be saved; copy it from its file`);
+    const { tensor } = planned,
+      bytes = await device.readRows(tensor);
+    return gather(block, tensor, tensor.type === 'bf16' ? new Uint16Array(bytes) : new Float32Array(bytes));
+  }
+
   /** Gives the device memory back. */
   release(device: Device): void {
     for (const { tensor } of this.plan) device.release(tensor);
@@ -324,64 +313,48 @@ const noMemory = (bytes: number, type: ElementType): string =>
 async function assemble(
   checkpoint: Checkpoint,
   { tensor, blocks, from, to }: Chunk,
-  out: Uint8Array,
+  out: Uint8Array<ArrayBuffer>,
   signal?: AbortSignal,
 ): Promise<void> {
   const bf16 = tensor.type === 'bf16',
-    count = (to - from) * tensor.pitch;
+    elements = (to - from) * tensor.pitch;
   // Padding, of rows as well as of heads, must be zero; the memory has served before.
-  if (blocks.length > 1 || blocks[0].cols !== tensor.pitch || blocks[0].rows !== tensor.rows) out.fill(0);
-  const target = bf16
-    ? new Uint16Array(out.buffer, out.byteOffset, count)
-    : new Float32Array(out.buffer, out.byteOffset, count);
+  if (blocks.length > 1 || !fills(blocks[0], tensor)) out.fill(0);
+  const target = new (bf16 ? Uint16Array : Float32Array)(out.buffer, out.byteOffset, elements);
   for (const block of blocks) {
-    const first = lowerBound(block, from),
-      end = lowerBound(block, to);
+    const first = lowerBound(block.rows, from),
+      end = lowerBound(block.rows, to),
+      cols = count(block.cols);
     if (first >= end) continue;
     const { dtype } = checkpoint.place(block.name).entry,
-      rowBytes = block.cols * DTYPE_BYTES[dtype],
+      rowBytes = cols * DTYPE_BYTES[dtype],
       asItIs = dtype === (bf16 ? 'BF16' : 'F32');
-    const at = (r: number): number => (block.toRow(r) - from) * tensor.pitch;
-    if (
-      asItIs &&
-      block.cols === tensor.pitch &&
-      block.toCol === 0 &&
-      at(end - 1) - at(first) === (end - 1 - first) * tensor.pitch
-    ) {
-      const start = at(first) * target.BYTES_PER_ELEMENT; // whole rows in their order: into their place
-      await checkpoint.read(
-        block.name,
-        first * rowBytes,
-        out.subarray(start, start + (end - first) * rowBytes),
-        signal,
-      );
+    if (asItIs && cols === tensor.pitch && inOrder(block.cols) && inOrder(block.rows)) {
+      const start = (place(block.rows, first) - from) * tensor.rowBytes; // whole rows in their order: into their place
+      const rows = out.subarray(start, start + (end - first) * rowBytes);
+      await checkpoint.read(block.name, first * rowBytes, rows, signal);
       continue;
     }
     const bytes = new Uint8Array((end - first) * rowBytes);
     await checkpoint.read(block.name, first * rowBytes, bytes, signal);
-    let values: Uint16Array | Float32Array;
-    if (!bf16) values = asItIs ? new Float32Array(bytes.buffer) : toF32({ name: block.name, dtype }, bytes);
-    else if (asItIs) values = new Uint16Array(bytes.buffer);
-    else toBf16(dtype, bytes, (values = new Uint16Array((end - first) * block.cols)));
-    const { toCol, cols } = block;
-    for (let r = first, i = 0; r < end; r++, i += cols) {
-      const row = at(r);
-      if (typeof toCol === 'number') target.set(values.subarray(i, i + cols), row + toCol);
-      else for (let c = 0; c < cols; c++) target[row + toCol[c]] = values[i + c];
-    }
+    scatter(block, first, end, elementsOf(tensor.type, block.name, dtype, bytes), tensor, target, from);
   }
 }
 
-/** The first row of a block that lies at or behind row `row` of the device tensor. */
-function lowerBound({ rows, toRow }: Block, row: number): number {
-  let low = 0,
-    high = rows;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (toRow(middle) < row) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+/** Whether a block leaves no element of the tensor to padding. */
+const fills = ({ rows, cols }: Block, tensor: Tensor): boolean =>
+  count(cols) === tensor.pitch && count(rows) === tensor.rows;
+
+/** Whether indices lie one after another. */
+const inOrder = ({ digits }: Axis): boolean => digits.length === 1 && digits[0][1] === 1;
+
+/** A file's values as the device has them. */
+function elementsOf(type: ElementType, name: string, dtype: DType, bytes: Uint8Array<ArrayBuffer>): Elements {
+  if (type !== 'bf16') return dtype === 'F32' ? new Float32Array(bytes.buffer) : toF32({ name, dtype }, bytes);
+  if (dtype === 'BF16') return new Uint16Array(bytes.buffer);
+  const values = new Uint16Array(bytes.length / DTYPE_BYTES[dtype]);
+  toBf16(dtype, bytes, values);
+  return values;
 }
 
 /** Runs of whole rows of about `chunkBytes`. */
@@ -390,27 +363,4 @@ function rowChunks(tensor: Tensor): [number, number][] {
     chunks: [number, number][] = [];
   for (let row = 0; row < tensor.rows; row += step) chunks.push([row, Math.min(row + step, tensor.rows)]);
   return chunks;
-}
-
-const paddedRows = (first: number, heads?: HeadLayout) => {
-  if (!heads) return (r: number) => first + r;
-  const { dim } = heads,
-    pitch = roundUp(dim, 4);
-  return (r: number) => first + Math.floor(r / dim) * pitch + (r % dim);
-};
-
-const paddedColumns = (n: number, heads?: HeadLayout): number | Int32Array =>
-  heads && heads.dim % 4
-    ? Int32Array.from({ length: n }, (_, c) => Math.floor(c / heads.dim) * roundUp(heads.dim, 4) + (c % heads.dim))
-    : 0;
-
-/** A column of values as one row of the device vector. */
-function asRow(block: Block): Block {
-  return {
-    ...block,
-    rows: 1,
-    cols: block.rows,
-    toRow: () => 0,
-    toCol: Int32Array.from({ length: block.rows }, (_, r) => block.toRow(r)),
-  };
 }

@@ -15,7 +15,7 @@ export function add(p: Recorder, a: Tensor, b: Tensor, into?: Tensor): Tensor {
     accumulate = into !== undefined;
   checkShape(y.rows === b.rows && y.cols === b.cols, 'add', 'two of one shape', y, b);
   const count = y.rows * (y.pitch / 4);
-  p.dispatch({
+  p.operation({
     name: 'add',
     source: addWgsl,
     constants: { accumulate, y: y.type, b: b.type, uniforms: accumulate ? 2 : 3 },

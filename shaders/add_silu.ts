@@ -20,7 +20,7 @@ export function addSilu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps:
     b,
   );
   const y = p.tensor('add_silu', a.type, [steps * a.rows, a.cols]);
-  p.dispatch({
+  p.operation({
     name: 'add_silu',
     source: addSiluWgsl,
     constants: { x: a.type },

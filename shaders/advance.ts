@@ -4,7 +4,7 @@ import advanceWgsl from './advance.wgsl';
 
 /** Adds `by` to `count` of the counters (u32) from `first` on: a recorded program moves on without the host. */
 export function advance(p: Recorder, counter: Tensor, by: number, first = 0, count = 1): void {
-  p.dispatch({
+  p.operation({
     name: 'advance',
     source: advanceWgsl,
     constants: {},

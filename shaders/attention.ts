@@ -92,8 +92,9 @@ function dispatch(
   const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]);
   const byRow = count < 4 || d > 16,
     lanes = p.device.software ? 8 : 32;
-  p.dispatch({
-    name,
+  p.operation({
+    name: 'attention',
+    label: name,
     source: byRow ? attentionRowWgsl : attentionWgsl,
     constants: byRow ? { x: o.q.type, d } : { x: o.q.type, d, lanes },
     read: [o.q, o.k, o.v, o.position],

@@ -47,11 +47,11 @@ export function conv2d(
   // Stride 2: padded by one to the right and below, so that floor((n + 1 - 3) / 2) + 1 = floor(n / 2) remain.
   const outHeight = stride === 2 ? Math.floor(height / 2) : height * upsample,
     outWidth = stride === 2 ? Math.floor(width / 2) : width * upsample;
-  const y = p.tensor(weight.name, residual?.type ?? options.type ?? x.type, [outHeight * outWidth, weight.rows]);
+  const y = p.tensor(weight.name, options.type ?? residual?.type ?? x.type, [outHeight * outWidth, weight.rows]);
   checkShape(
-    !residual || (residual.rows === y.rows && residual.cols === y.cols),
+    !residual || (residual.rows === y.rows && residual.cols === y.cols && residual.type === y.type),
     'conv2d',
-    `a residual [${y.rows}, ${y.cols}]`,
+    `a residual ${y.type}[${y.rows}, ${y.cols}]`,
     residual ?? y,
   );
   const tile_m = Math.min(8, outWidth),
@@ -59,8 +59,9 @@ export function conv2d(
     read = [x, weight, bias],
     lanes = p.device.software ? 8 : 32;
   if (residual) read.push(residual);
-  p.dispatch({
-    name: weight.name,
+  p.operation({
+    name: 'conv2d',
+    label: weight.name,
     source: conv2dWgsl,
     read,
     write: [y],

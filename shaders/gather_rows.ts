@@ -6,20 +6,25 @@ import type { Sequences } from './sequences.ts';
 
 /**
  * The embeddings of the next `count` tokens of some branches: row b × count + i is `table[ids[b, position[b] + i]]`.
- * @param table [vocab, hidden], in any number of pieces
+ * @param tables [vocab, hidden], one below the other, each in any number of pieces
  * @returns [branches × count, hidden] of element type `type`
  */
-export function embedTokens(p: Recorder, table: Tensor, seq: Sequences, count: number, type: ElementType): Tensor {
-  const { ids, position, first = 0, branches } = seq;
-  return gather(
-    p,
+export function embedTokens(p: Recorder, tables: Tensor[], seq: Sequences, count: number, type: ElementType): Tensor {
+  const { ids, position, first = 0, branches } = seq,
+    [{ cols }] = tables;
+  checkShape(
+    tables.every((t) => t.cols === cols),
     'embed_tokens',
-    table,
-    ids,
-    position,
-    p.tensor('embed_tokens', type, [branches * count, table.cols]),
-    [count, ids.pitch, 0, first],
+    `tables [rows, ${cols}]`,
+    ...tables,
   );
+  const y = p.tensor('embed_tokens', type, [branches * count, cols]);
+  let firstRow = 0;
+  for (const table of tables) {
+    gather(p, 'embed_tokens', table, ids, position, y, [count, ids.pitch, 0, first], firstRow);
+    firstRow += table.rows;
+  }
+  return y;
 }
 
 /**
@@ -28,6 +33,14 @@ export function embedTokens(p: Recorder, table: Tensor, seq: Sequences, count: n
  * @param into [branches × m, cols]
  */
 export function repeatRows(p: Recorder, x: Tensor, index: Tensor, branches: number, into: Tensor): void {
+  checkShape(
+    index.type === 'u32' && into.rows === branches * index.cols && into.cols === x.cols,
+    'repeat_rows',
+    `index u32[m], into [${branches} × m, ${x.cols}]`,
+    x,
+    index,
+    into,
+  );
   gather(p, 'repeat_rows', x, index, index, into, [index.cols, 0, 0, 0]);
 }
 
@@ -61,16 +74,18 @@ function gather(
   position: Tensor,
   y: Tensor,
   layout: number[],
+  tableRow = 0,
 ): Tensor {
   const rowQuads = y.pitch / 4;
   for (const { part, firstRow } of table.parts()) {
-    p.dispatch({
-      name,
+    p.operation({
+      name: 'gather_rows',
+      label: name,
       source: gatherRowsWgsl,
       constants: { x: table.type, y: y.type },
       read: [part, index, position],
       write: [y],
-      uniforms: [y.rows, rowQuads, table.pitch / 4, firstRow, part.rows, ...layout],
+      uniforms: [y.rows, rowQuads, table.pitch / 4, tableRow + firstRow, part.rows, ...layout],
       workgroups: grid(p, y.rows * rowQuads, 32),
     });
   }

@@ -28,7 +28,7 @@ export function groupNorm(
   const stats = p.tensor('group_norm stats', 'f32', [groups, 4]),
     y = p.tensor('group_norm', x.type, x.shape),
     groupSize = x.cols / groups;
-  p.dispatch({
+  p.operation({
     name: 'group_norm_stats',
     source: groupNormStatsWgsl,
     constants: { lanes: reduceLanes(p), x: x.type },
@@ -37,7 +37,7 @@ export function groupNorm(
     uniforms: [x.rows, x.pitch / 4, groupSize, f32Bits(eps)],
     workgroups: [groups],
   });
-  p.dispatch({
+  p.operation({
     name: 'group_norm',
     source: groupNormWgsl,
     constants: { x: x.type, w: weight.type, act },

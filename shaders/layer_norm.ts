@@ -48,7 +48,7 @@ export function layerNorm(
   const bindings = { weight: bind(affine?.weight), bias: bind(affine?.bias), modulation: bind(modulation?.tensor) };
   const pitch = (modulation?.tensor.pitch ?? 0) / 4,
     first = (modulation?.firstRow ?? 0) * pitch;
-  p.dispatch({
+  p.operation({
     name: 'layer_norm',
     source: layerNormWgsl,
     read,

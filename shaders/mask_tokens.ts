@@ -18,7 +18,7 @@ export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Ten
     mask,
   );
   const y = p.tensor('mask_tokens', x.type, x.shape);
-  p.dispatch({
+  p.operation({
     name: 'mask_tokens',
     source: maskTokensWgsl,
     constants: { x: x.type, w: pos_embed.type },

@@ -1,174 +1,262 @@
 import type { Device } from '../engine/device.ts';
 import type { Constants, ShaderSource } from '../engine/pipeline.ts';
-import type { Recorder } from '../engine/program.ts';
+import type { Candidate, Recorder } from '../engine/program.ts';
 import { type ElementType, f32Bits, type Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
 import matmulWgsl from './matmul.wgsl';
 import matmulRowsWgsl from './matmul_rows.wgsl';
 import matmulTiledWgsl from './matmul_tiled.wgsl';
+import { transpose } from './transpose.ts';
 
-/** A linear layer's weights, as the loader lays them out. */
-export interface Linear {
-  /** [out, in], or [out, in + rank] with PLoRA's B beside W. */
-  weight: Tensor;
-  /** [out] */
-  bias?: Tensor;
-  /** Elements of a row that are W's; the rest is B. Absent: all of them. */
-  inFeatures?: number;
-  lora?: LowRank;
+export type Activation = 'none' | 'gelu' | 'silu';
+
+/** A factor for each element of y: columns from `first` of a wider tensor, row r from `firstRow` + r. */
+export interface Gate {
+  tensor: Tensor;
+  first: number;
+  firstRow?: number;
 }
 
-/** PLoRA's low-rank parts (spec section 3.7). */
-export interface LowRank {
-  /** A of each fused projection, stacked: [projections × rank (in whole quads), in] */
+/** What becomes of a finished sum, in this order: y = act(alpha × sum + bias) ⊙ gate + residual. */
+export interface Epilogue {
+  alpha?: number;
+  /** [n], of b's type */
+  bias?: Tensor;
+  act?: Activation;
+  /** Of a's type. */
+  gate?: Gate;
+  /** [m, n], of y's type */
+  residual?: Tensor;
+}
+
+/** A second product of low rank, added to the sum before the epilogue (PLoRA's B (A x), spec section 3.7). */
+export interface LowRankTerm {
+  /** [m, runs × rank], of a's type */
   a: Tensor;
-  /** Rank in whole quads of elements. */
-  rank: number;
-  /** alpha / rank */
-  scale: number;
-  /** Columns of y where each fused projection begins, the first is 0: at most three, each a multiple of four. */
+  /** [n, rank], of b's type */
+  b: Tensor;
+  /** Columns of y where the runs begin, the first is 0: at most three, each a multiple of four. Run i has its own part of a. */
   firstColumns: number[];
 }
 
-/** `direct`: from memory, for CPUs; `tiled`: through workgroup memory; `rows`: eight rows at most, k split over threads. */
-export type MatmulVariant = 'direct' | 'tiled' | 'rows';
-
-export interface MatmulOptions {
-  name?: string;
-  act?: 'none' | 'gelu' | 'silu';
-  /** Added last: y += residual, of y's shape. */
-  residual?: Tensor;
-  /** Multiplies act(…) before the residual is added: AdaLN's gate, columns from `first` of a wider tensor. */
-  gate?: { tensor: Tensor; first: number; firstRow?: number };
-  /** Multiplies x Wᵀ; 1 unless given. */
-  alpha?: number;
-  /** Use the low-rank part: image tokens only. */
-  lora?: boolean;
-  /** Element type of y; that of x unless given. */
-  type?: ElementType;
-  /** Which kernel to use; the best for the device and the shape unless given. */
-  variant?: MatmulVariant;
+export interface Gemm {
+  /** [m, k], or [k, m] with `transposeA` */
+  a: Tensor;
+  /** [k, n], or [n, k] with `transposeB`: how a layer's weights lie */
+  b: Tensor;
+  transposeA?: boolean;
+  transposeB?: boolean;
+  /** Only with `transposeB`. */
+  plus?: LowRankTerm;
+  epilogue?: Epilogue;
+  /** Adds to what `into` holds. */
+  accumulate?: boolean;
   /** Where to write; a new tensor unless given. */
   into?: Tensor;
+  /** Element type of y: that of `into`, of the residual or of a unless given. */
+  type?: ElementType;
+  /** What it is for, in reports; b's name unless given. */
+  label?: string;
 }
 
 /**
- * y = act(α x Wᵀ + b) ⊙ gate + residual, with PLoRA's `(alpha/rank) B(A x)` added to the sum where `lora` is set.
- * @param x [rows, in]
- * @returns [rows, out]
+ * The product of two matrices, either side transposed: y = act(alpha × (a b + plus) + bias) ⊙ gate + residual.
+ *
+ * The order of each sum depends on the shape and the kind of adapter alone: over k from first to last, but on hardware up
+ * to eight rows are summed in 64 interleaved parts (`matmul_rows.wgsl`), which a tree adds up.
+ * @returns [m, n]; with `plus` its sum follows a b's. Throws `shape` where operands or types do not fit each other
  */
-export function matmul(p: Recorder, x: Tensor, linear: Linear, options: MatmulOptions = {}): Tensor {
-  const { weight, bias } = linear,
-    { act = 'none', residual, gate, alpha = 1, name = weight.name } = options;
-  const inFeatures = linear.inFeatures ?? weight.cols,
-    outFeatures = weight.rows;
-  checkShape(
-    x.cols === inFeatures,
-    `matmul ${name}`,
-    `x [rows, ${inFeatures}] with w [${outFeatures}, ${inFeatures}]`,
-    x,
-    weight,
-  );
-  checkShape(
-    !bias || (bias.cols === outFeatures && bias.type === weight.type),
-    `matmul ${name}`,
-    `a bias ${weight.type}[${outFeatures}]`,
-    weight,
-    bias ?? weight,
-  );
-  checkShape(
-    !residual || (residual.rows === x.rows && residual.cols === outFeatures),
-    `matmul ${name}`,
-    `a residual [${x.rows}, ${outFeatures}]`,
-    x,
-    residual ?? x,
-  );
-  if (gate) {
-    const { tensor: g, first, firstRow = 0 } = gate;
-    checkShape(
-      g.type === x.type && g.rows >= firstRow + x.rows && g.cols >= first + outFeatures,
-      `matmul ${name}`,
-      `a gate ${x.type}[${firstRow + x.rows}, ${first + outFeatures}] or larger`,
-      x,
-      g,
-    );
-  }
-  const lora = options.lora ? linear.lora : undefined;
-  const low = lora && matmul(p, x, { weight: lora.a }, { name: `${name} lora_A`, alpha: lora.scale });
-  const y =
-    options.into ?? p.tensor(name, residual?.type ?? options.type ?? x.type, [...x.shape.slice(0, -1), outFeatures]);
-  checkShape(y.rows === x.rows && y.cols === outFeatures, `matmul ${name}`, `y [${x.rows}, ${outFeatures}]`, x, y);
-  checkShape(!residual || residual.type === y.type, `matmul ${name}`, "a residual of y's type", y, residual ?? y);
-  const variant = options.variant ?? (p.device.software ? 'direct' : x.rows > 8 ? 'tiled' : 'rows');
-  const { source, lanes, tile_m, tileRows = tile_m, ...constants } = kernels[variant](p.device, x, outFeatures);
-  for (const { part, firstRow } of weight.parts()) {
-    const runs = columnRuns(lora?.firstColumns ?? [0], firstRow, part.rows, lanes);
-    const read = [x, part];
+export function gemm(p: Recorder, g: Gemm): Tensor {
+  const a = g.transposeA ? transpose(p, g.a) : g.a,
+    { b, transposeB = false, plus, epilogue = {}, accumulate = false, label = b.name } = g;
+  const { alpha = 1, bias, act = 'none', gate, residual } = epilogue;
+  const n = transposeB ? b.rows : b.cols,
+    what = `matmul ${label}`;
+  checkOperands(what, a, n, g);
+  const y = g.into ?? p.tensor(label, g.type ?? residual?.type ?? a.type, [...a.shape.slice(0, -1), n]);
+  checkShape(y.rows === a.rows && y.cols === n, what, `y [${a.rows}, ${n}]`, a, y);
+  checkShape(!g.type || g.type === y.type, what, `y of type ${g.type}`, y);
+  checkShape(!residual || residual.type === y.type, what, "a residual of y's type", y, residual ?? y);
+  checkShape(!accumulate || (g.into !== undefined && !residual), what, 'accumulate with into, without residual', y);
+
+  const segments: Segment[] = transposeB ? rowSegments(b, plus?.b) : b.parts().map((of) => ({ ...of, rows: n }));
+  segments.forEach((segment, i) => {
+    const { part, firstRow, rows } = segment;
+    const read = [a, part];
     const bind = (t: Tensor | undefined): number => (t ? read.push(t) - 1 : 0);
-    const bindings = { bias: bind(bias), lora: bind(low), gate: bind(gate?.tensor), residual: bind(residual) };
-    p.dispatch({
-      name,
-      source,
+    const bindings = {
+      low: bind(plus?.a),
+      up: bind(segment.up),
+      bias: bind(bias),
+      gate: bind(gate?.tensor),
+      residual: bind(residual),
+    };
+    const constants = {
+      x: a.type,
+      w: b.type,
+      y: y.type,
+      act,
+      operands: plus ? 'x low' : 'x',
+      transposed: transposeB,
+      accumulate: accumulate || (!transposeB && i > 0),
+      ...bindings,
+      out: read.length,
+      uniforms: read.length + 1,
+    };
+    // Untransposed, the pieces of b are parts of the sum; else they are columns of y.
+    const first = transposeB ? firstRow : 0;
+    const uniforms = [
+      a.rows,
+      rows,
+      b.pitch / 4,
+      segment.row ?? 0,
+      y.pitch / 4,
+      first / 4,
+      f32Bits(alpha),
+      transposeB ? quads(a.cols) : quads(part.rows),
+      a.pitch / 4,
+      transposeB ? 0 : firstRow / 4,
+      transposeB ? 0 : part.rows,
+      quads(plus?.b.cols ?? 0),
+      (plus?.a.pitch ?? 0) / 4,
+      (plus?.b.pitch ?? 0) / 4,
+      segment.upRow ?? 0,
+      (gate?.tensor.pitch ?? 0) / 4,
+      gate ? ((gate.firstRow ?? 0) * gate.tensor.pitch + gate.first) / 4 : 0,
+    ];
+    p.operation({
+      name: 'matmul',
+      label,
       read,
       write: [y],
-      workgroups: [runs.tiles, Math.ceil(x.rows / tileRows)],
-      constants: {
-        x_element: `${x.type}x4`,
-        ...constants,
-        tile_m,
-        act,
-        operands: low ? 'x low' : 'x',
-        x: x.type,
-        w: weight.type,
-        y: y.type,
-        ...bindings,
-        out: read.length,
-        uniforms: read.length + 1,
-      },
-      uniforms: [
-        ...runs.firstTile,
-        ...runs.firstQuad,
-        x.rows,
-        part.rows,
-        weight.pitch / 4,
-        y.pitch / 4,
-        firstRow / 4,
-        f32Bits(alpha),
-        quads(inFeatures),
-        x.pitch / 4,
-        0,
-        (lora?.rank ?? 0) / 4,
-        (low?.pitch ?? 0) / 4,
-        quads(inFeatures),
-        runs.skipped,
-        (gate?.tensor.pitch ?? 0) / 4,
-        gate ? ((gate.firstRow ?? 0) * gate.tensor.pitch + gate.first) / 4 : 0,
-      ],
+      uniforms,
+      shape: { m: a.rows, k: a.cols, n, x: a.type, w: b.type },
+      candidates: variants(p.device, a.rows).map((variant): Candidate => {
+        const { source, lanes, tileRows, ...own } = kernels[variant](p.device, a, n);
+        const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
+        return {
+          variant,
+          source,
+          constants: { x_element: `${a.type}x4`, ...own, ...constants },
+          uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
+          workgroups: [runs.tiles, Math.ceil(a.rows / tileRows)],
+        };
+      }),
     });
-  }
+  });
   return y;
 }
 
-/** What a variant runs: `lanes` quads of columns × `tileRows` rows a workgroup, `tile_m` rows a thread. */
+function checkOperands(what: string, a: Tensor, n: number, { b, transposeB, plus, epilogue = {} }: Gemm): void {
+  const { bias, act = 'none', gate, residual } = epilogue,
+    k = transposeB ? b.cols : b.rows;
+  checkShape(
+    a.cols === k,
+    what,
+    transposeB ? `x [rows, ${k}] with w [${n}, ${k}]` : `a [rows, ${k}] with b [${k}, ${n}]`,
+    a,
+    b,
+  );
+  if (bias) checkShape(bias.cols === n && bias.type === b.type, what, `a bias ${b.type}[${n}]`, b, bias);
+  if (residual)
+    checkShape(residual.rows === a.rows && residual.cols === n, what, `a residual [${a.rows}, ${n}]`, a, residual);
+  if (gate) {
+    const { tensor: t, first, firstRow = 0 } = gate;
+    checkShape(
+      t.type === a.type && t.rows >= firstRow + a.rows && t.cols >= first + n,
+      what,
+      `a gate ${a.type}[${firstRow + a.rows}, ${first + n}] or larger`,
+      a,
+      t,
+    );
+    checkShape(first % 4 === 0, what, `a gate from a multiple of four on, not ${first}`, t);
+  }
+  if (plus) {
+    const { a: low, b: up, firstColumns } = plus;
+    checkShape(transposeB === true, what, 'transposeB beside a low-rank term', a, b);
+    checkShape(
+      up.rows === n && up.type === b.type && low.rows === a.rows && low.type === a.type,
+      what,
+      `a low-rank term ${a.type}[${a.rows}, runs × rank] × ${b.type}[${n}, rank]`,
+      low,
+      up,
+    );
+    checkShape(
+      low.pitch === firstColumns.length * up.pitch,
+      what,
+      `${firstColumns.length} runs of ${up.pitch} columns`,
+      low,
+      up,
+    );
+    const apart = firstColumns.every((c, i) => c % 4 === 0 && (i ? c > firstColumns[i - 1] : c === 0));
+    checkShape(
+      apart && firstColumns.length <= 3,
+      what,
+      `one to three runs of columns from 0 in whole quads, not ${firstColumns}`,
+      up,
+    );
+  }
+  const plain = !bias && !gate && !residual && act === 'none';
+  checkShape(
+    transposeB === true || b.pieces.length === 1 || plain,
+    what,
+    `no epilogue where b, which is summed over, lies in ${b.pieces.length} pieces`,
+    b,
+  );
+}
+
+/** Rows of b that lie in one buffer, and so do those of `up`; `row` and `upRow`: where in these they begin. */
+interface Segment {
+  part: Tensor;
+  firstRow: number;
+  rows: number;
+  row?: number;
+  up?: Tensor;
+  upRow?: number;
+}
+
+function rowSegments(b: Tensor, up: Tensor | undefined): Segment[] {
+  if (!up) return b.parts().map(({ part, firstRow }) => ({ part, firstRow, rows: part.rows }));
+  return b.parts().flatMap((of) =>
+    up.parts().flatMap(({ part, firstRow }): Segment[] => {
+      const from = Math.max(of.firstRow, firstRow),
+        to = Math.min(of.firstRow + of.part.rows, firstRow + part.rows);
+      if (from >= to) return [];
+      return [
+        { part: of.part, firstRow: from, rows: to - from, row: from - of.firstRow, up: part, upRow: from - firstRow },
+      ];
+    }),
+  );
+}
+
+/** `direct`: from memory, for CPUs; `tiled`: through workgroup memory; `rows`: eight rows at most, k split over threads. */
+type Variant = 'direct' | 'tiled' | 'rows';
+
+/** The variants that give a shape's bits, the best by rule first. */
+function variants(device: Device, rows: number): Variant[] {
+  if (device.software) return ['direct', 'tiled'];
+  return rows > 8 ? ['tiled', 'direct'] : ['rows'];
+}
+
+/** What a variant runs: `lanes` quads of columns × `tileRows` rows a workgroup; the rest are its own constants. */
 interface Kernel {
   source: ShaderSource;
   lanes: number;
-  tile_m: number;
-  tileRows?: number;
-  [constant: string]: Constants[string] | ShaderSource | undefined;
+  tileRows: number;
+  [constant: string]: Constants[string] | ShaderSource;
 }
 
 /** Rows evenly over as few tiles as `most` rows a tile allow. */
 const evenTile = (rows: number, most: number): number => Math.ceil(rows / Math.ceil(rows / most));
 
-const kernels: Record<MatmulVariant, (device: Device, x: Tensor, outFeatures: number) => Kernel> = {
+const kernels: Record<Variant, (device: Device, x: Tensor, outFeatures: number) => Kernel> = {
   direct({ subgroupSize: subgroup }, x, outFeatures) {
     // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of registers.
     const tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : x.rows < 256 ? 14 : 28),
       words = x.type === 'bf16' ? 2 : 4;
     // Long workgroups have less overhead, but there must be enough of them for all cores.
     const threads = quads(outFeatures) * Math.ceil(x.rows / tile_m) >= 64 * 16 ? 64 : 8,
-      base = { source: matmulWgsl, lanes: threads, threads, tile_m, words };
+      base = { source: matmulWgsl, lanes: threads, threads, tile_m, tileRows: tile_m, words };
     if (!subgroup || subgroup > threads) return { ...base, subgroup: 0, loads: 0 };
     return { ...base, subgroup, loads: Math.ceil((tile_m * words) / subgroup), x_element: 'u32' };
   },
@@ -176,21 +264,24 @@ const kernels: Record<MatmulVariant, (device: Device, x: Tensor, outFeatures: nu
     const tile_m = x.rows > 32 ? 8 : x.rows > 16 ? 4 : 2;
     return { source: matmulTiledWgsl, lanes: 16, tile_m, tileRows: 8 * tile_m };
   },
-  rows: (_, x) => ({ source: matmulRowsWgsl, lanes: 1, tile_m: evenTile(Math.max(1, x.rows), 8) }),
+  rows: (_, x) => {
+    const tile_m = evenTile(Math.max(1, x.rows), 8);
+    return { source: matmulRowsWgsl, lanes: 1, tile_m, tileRows: tile_m };
+  },
 };
 
 /**
- * How the workgroups of one piece of w (rows `firstRow` to `firstRow + rows`) lie over its runs of columns: each run
- * begins with a workgroup of its own, so that a workgroup reads one low-rank part.
+ * How the workgroups of columns `first` to `first + columns` of y lie over its runs: each run begins with a workgroup of
+ * its own, so that a workgroup reads one low-rank part.
  */
-function columnRuns(firstColumns: number[], firstRow: number, rows: number, lanes: number) {
-  const inside = firstColumns.filter((c) => c > firstRow && c < firstRow + rows);
-  const firstQuad = [0, ...inside.map((c) => (c - firstRow) / 4), quads(rows)],
+function columnRuns(firstColumns: number[], first: number, columns: number, lanes: number) {
+  const inside = firstColumns.filter((c) => c > first && c < first + columns);
+  const firstQuad = [0, ...inside.map((c) => (c - first) / 4), quads(columns)],
     firstTile = [0];
   for (let i = 1; i < firstQuad.length; i++)
     firstTile.push(firstTile[i - 1] + Math.ceil((firstQuad[i] - firstQuad[i - 1]) / lanes));
   const tiles = firstTile.pop()!;
   while (firstTile.length < 4) firstTile.push(0xffffffff);
-  while (firstQuad.length < 4) firstQuad.push(quads(rows));
-  return { tiles, firstTile, firstQuad, skipped: firstColumns.filter((c) => c <= firstRow).length - 1 };
+  while (firstQuad.length < 4) firstQuad.push(quads(columns));
+  return { tiles, firstTile, firstQuad, skipped: firstColumns.filter((c) => c <= first).length - 1 };
 }

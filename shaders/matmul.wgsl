@@ -1,4 +1,4 @@
-// y = act(α x wᵀ + b) (+ r): a thread computes tile_m rows × one quad of columns straight from memory, summing over k in
+// y = act(α x wᵀ + b) (+ r), or x w: a thread computes tile_m rows × one quad of columns straight from memory, summing over k in
 // order. No workgroup memory and no barrier: what a CPU's vector units want.
 #if ${subgroup}
 enable subgroups;
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let mine = shape.first_quad[run] + (group.x - shape.first_tile[run]) * ${threads}u + lane;
   let quad = min(mine, shape.first_quad[run + 1u] - 1u);
 #for n in 4
-  let w#n = weight_row(quad, #nu);
+  let n#n = column_of(quad, #nu);
 #endfor
   let first_row = group.y * ${tile_m}u;
 #for i in ${tile_m}
@@ -38,10 +38,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
 #endif
     for (var k = 0u; k < shape.#s_quads; k++) {
-      let a = from_${w}(w[w0 + shape.#s_in_w + k]);
-      let b = from_${w}(w[w1 + shape.#s_in_w + k]);
-      let c = from_${w}(w[w2 + shape.#s_in_w + k]);
-      let d = from_${w}(w[w3 + shape.#s_in_w + k]);
+#for n in 4
+#if ${transposed}
+      let w#n = #s_weights(n#n, k);
+#else
+      let w#n = load_w(row_of(k, #nu), quad);
+#endif
+#endfor
 #if ${subgroup}
       let shared_words = array<u32, ${loads}>(
 #for h in ${loads}
@@ -60,10 +63,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #else
         let v = from_${x}(#s[at#i + k]);
 #endif
-        c#i += v.x * vec4<f32>(a.x, b.x, c.x, d.x);
-        c#i += v.y * vec4<f32>(a.y, b.y, c.y, d.y);
-        c#i += v.z * vec4<f32>(a.z, b.z, c.z, d.z);
-        c#i += v.w * vec4<f32>(a.w, b.w, c.w, d.w);
+#if ${transposed}
+        c#i += v.x * vec4<f32>(w0.x, w1.x, w2.x, w3.x);
+        c#i += v.y * vec4<f32>(w0.y, w1.y, w2.y, w3.y);
+        c#i += v.z * vec4<f32>(w0.z, w1.z, w2.z, w3.z);
+        c#i += v.w * vec4<f32>(w0.w, w1.w, w2.w, w3.w);
+#else
+        c#i += v.x * w0;
+        c#i += v.y * w1;
+        c#i += v.z * w2;
+        c#i += v.w * w3;
+#endif
       }
 #endfor
     }

@@ -11,7 +11,7 @@ import normalNoiseWgsl from './normal_noise.wgsl';
  */
 export function normalNoise(p: Recorder, seed: Tensor, stream: number, y: Tensor, scale = 1): void {
   checkShape(y.type === 'f32' && seed.type === 'u32', 'normal_noise', 'y f32, seed u32[2]', y, seed);
-  p.dispatch({
+  p.operation({
     name: 'normal_noise',
     source: normalNoiseWgsl,
     constants: {},

@@ -19,7 +19,7 @@ export function placeRows(p: Recorder, x: Tensor, index: Tensor, y: Tensor, mask
     index,
     y,
   );
-  p.dispatch({
+  p.operation({
     name: 'place_rows',
     source: placeRowsWgsl,
     constants: {},

@@ -12,7 +12,7 @@ import rmsNormWgsl from './rms_norm.wgsl';
 export function rmsNorm(p: Recorder, x: Tensor, weight: Tensor, eps: number, into?: Tensor): Tensor {
   checkShape(weight.cols === x.cols, 'rms_norm', 'a weight as wide as x', x, weight);
   const y = into ?? p.tensor('rms_norm', x.type, x.shape);
-  p.dispatch({
+  p.operation({
     name: 'rms_norm',
     source: rmsNormWgsl,
     constants: { lanes: reduceLanes(p), x: x.type, w: weight.type },

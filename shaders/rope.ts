@@ -51,7 +51,7 @@ export function rope(
     );
   }
   const q = p.tensor('q', qkv.type, [qkv.rows, 4 * heads * headQuads]);
-  p.dispatch({
+  p.operation({
     name: 'rope',
     source: ropeWgsl,
     constants: { x: qkv.type },

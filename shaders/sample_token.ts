@@ -31,7 +31,7 @@ export function sampleToken(
     `logits f32 [1, ${vocab_size} or more]`,
     logits,
   );
-  p.dispatch({
+  p.operation({
     name: 'sample_token',
     source: sampleTokenWgsl,
     constants: { lanes: 128 },

@@ -40,7 +40,7 @@ export function samplerStep(
   );
   const rows = x.rows / branches,
     { coefficients, step, guidance, stepNoise, chosen } = tables;
-  p.dispatch({
+  p.operation({
     name: 'sampler_step',
     source: samplerStepWgsl,
     constants: {},

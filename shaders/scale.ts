@@ -7,7 +7,7 @@ import scaleWgsl from './scale.wgsl';
 export function scale(p: Recorder, x: Tensor, factor: number): Tensor {
   const y = p.tensor('scale', x.type, x.shape),
     count = x.rows * (x.pitch / 4);
-  p.dispatch({
+  p.operation({
     name: 'scale',
     source: scaleWgsl,
     constants: { x: x.type },

@@ -12,7 +12,7 @@ export function swiglu(p: Recorder, x: Tensor, width: number): Tensor {
   const up = roundUp(width, 4);
   checkShape(x.pitch === 2 * up, 'swiglu', `x [rows, ${2 * up}]`, x);
   const y = p.tensor('swiglu', x.type, [x.rows, width]);
-  p.dispatch({
+  p.operation({
     name: 'swiglu',
     source: swigluWgsl,
     constants: { x: x.type },

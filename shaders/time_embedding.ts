@@ -19,7 +19,7 @@ export function timeEmbedding(p: Recorder, t: Tensor, frequency: Tensor, type: E
     frequency,
   );
   const y = p.tensor('time_embedding', type, [t.cols, 2 * half]);
-  p.dispatch({
+  p.operation({
     name: 'time_embedding',
     source: timeEmbeddingWgsl,
     constants: { y: type },

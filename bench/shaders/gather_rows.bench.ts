@@ -7,7 +7,7 @@ const embedded = (part: string, vocab: number, hidden: number, count: number): C
   record: (p, t) =>
     embedTokens(
       p,
-      t('bf16', vocab, hidden),
+      [t('bf16', vocab, hidden)],
       { branches: 1, capacity: count, position: t('u32', 1), ids: t('u32', 1, count) },
       count,
       'bf16',

@@ -1,11 +1,12 @@
-// What every variant of matmul binds, and how a finished quad of y is stored.
+// What every variant of matmul binds, how it reads weights, and how a finished quad of y is stored.
 @group(0) @binding(0) var<storage, read> x: array<${x_element}>;
 @group(0) @binding(1) var<storage, read> w: array<${w}x4>;
+#if ${low}
+@group(0) @binding(${low}) var<storage, read> low: array<${x_element}>; // PLoRA's α/r · A x of each run, side by side
+@group(0) @binding(${up}) var<storage, read> up: array<${w}x4>; // PLoRA's B
+#endif
 #if ${bias}
 @group(0) @binding(${bias}) var<storage, read> bias: array<${w}x4>;
-#endif
-#if ${lora}
-@group(0) @binding(${lora}) var<storage, read> low: array<${x_element}>; // PLoRA's α/r · A x of each run, side by side
 #endif
 #if ${gate}
 @group(0) @binding(${gate}) var<storage, read> gate: array<${x}x4>;
@@ -17,47 +18,71 @@
 
 struct Shape {
   // Up to three runs of columns, each with its own low-rank part: the first workgroup and the first quad of each (and
-  // the quad after the last), quads counted within this piece of w.
+  // the quad after the last), quads counted from the first column of this launch.
   first_tile: vec4<u32>,
   first_quad: vec4<u32>,
+  first_run: u32,
   rows: u32,
-  w_rows: u32,
+  columns: u32, // of this launch
   w_pitch: u32, // pitches in quads
+  w_first: u32, // w's row of the first column
   y_pitch: u32,
-  y_first: u32, // the quad of y at which this piece of w begins
+  y_first: u32, // the quad of y at which the columns begin
   alpha: f32,
-  // Of each operand: the quads summed over, from one row to the next, and where they begin in a row of w.
+  // Of each operand: the quads summed over, from one row to the next, and where they begin in a row.
   x_quads: u32,
   x_pitch: u32,
-  x_in_w: u32,
+  x_first: u32,
+  x_rows: u32, // of w that are summed over, where it is not transposed
   low_quads: u32,
   low_pitch: u32,
-  low_in_w: u32,
-  first_run: u32,
+  up_pitch: u32,
+  up_first: u32,
   gate_pitch: u32,
   gate_first: u32,
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-// Where a run of columns has its part of a row of the operand.
-fn x_begin(run: u32) -> u32 {
-  return 0u;
+// A quad of a row of weights: the one way to read them, whatever their type.
+fn load_w(row: u32, quad: u32) -> vec4<f32> {
+  return from_${w}(w[row * shape.w_pitch + quad]);
 }
 
+// Where a run of columns has its part of a row of the operand, and the weights of one column that meet it.
+fn x_begin(run: u32) -> u32 {
+  return shape.x_first;
+}
+
+fn x_weights(column: u32, quad: u32) -> vec4<f32> {
+  return load_w(shape.w_first + column, quad);
+}
+
+#if ${low}
 fn low_begin(run: u32) -> u32 {
   return (run + shape.first_run) * shape.low_quads;
 }
 
-// Where the weights of a quad's column begin; those of a column past the last are some others, which `store` drops.
-fn weight_row(quad: u32, column: u32) -> u32 {
-  return min(4u * quad + column, shape.w_rows - 1u) * shape.w_pitch;
+fn low_weights(column: u32, quad: u32) -> vec4<f32> {
+  return from_${w}(up[(shape.up_first + column) * shape.up_pitch + quad]);
+}
+#endif
+
+// The column whose weights serve one of a quad's: one past the last takes some others, which `store` drops.
+fn column_of(quad: u32, n: u32) -> u32 {
+  return min(4u * quad + n, shape.columns - 1u);
+}
+
+// The row of w, where it is not transposed, that meets an element of x; x is zero past the last.
+fn row_of(quad: u32, n: u32) -> u32 {
+  return min(4u * quad + n, shape.x_rows - 1u);
 }
 
 fn store(row: u32, quad: u32, sum: vec4<f32>) {
   let n = shape.y_first + quad;
+  let to = row * shape.y_pitch + n;
   var v = shape.alpha * sum;
   // Columns past the last are padding and must be zero.
-  let left = shape.w_rows - 4u * quad;
+  let left = shape.columns - 4u * quad;
   v = select(vec4<f32>(), v, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 #if ${bias}
   v += from_${w}(bias[n]);
@@ -67,7 +92,10 @@ fn store(row: u32, quad: u32, sum: vec4<f32>) {
   v *= from_${x}(gate[row * shape.gate_pitch + shape.gate_first + n]);
 #endif
 #if ${residual}
-  v += from_${y}(residual[row * shape.y_pitch + n]);
+  v += from_${y}(residual[to]);
 #endif
-  y[row * shape.y_pitch + n] = to_${y}(v);
+#if ${accumulate}
+  v += from_${y}(y[to]);
+#endif
+  y[to] = to_${y}(v);
 }

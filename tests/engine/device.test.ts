@@ -50,7 +50,7 @@ test('a shader that does not compile is an error that names it and the line', as
   const broken = () => 'fn main( {\n';
   const error = await failure(() =>
     device.record('broken', (p) =>
-      p.dispatch({
+      p.operation({
         name: 'broken kernel',
         source: broken,
         constants: { tile: 3 },
@@ -70,7 +70,7 @@ test('too many workgroups are refused with the number', async () => {
   const most = device.limits.maxComputeWorkgroupsPerDimension;
   const error = await failure(() =>
     device.record('huge', (p) =>
-      p.dispatch({
+      p.operation({
         name: 'huge kernel',
         source: () => '',
         constants: {},
@@ -120,7 +120,7 @@ test('a program replays without new memory, and its scratch serves the next prog
     device.record('chain', (p) => {
       let h = x;
       for (let i = 0; i < 10; i++) h = scale(p, h, factor);
-      p.dispatch({ ...p.dispatches[0], read: [h], write: [y] });
+      p.operation({ ...p.dispatches[0], read: [h], write: [y] });
     });
   const first = await chain(2),
     { held } = device.memory,
@@ -162,7 +162,10 @@ test('a long program stops in the middle when its signal says so, and the next o
     });
     let turns = 0,
       working = true;
-    const count = (): void => void (working && (turns++, setImmediate(count)));
+    const count = (): void => {
+      turns++;
+      if (working) setImmediate(count);
+    };
     const start = performance.now();
     count();
     await device.run(program);

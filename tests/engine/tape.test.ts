@@ -9,14 +9,13 @@ import { device, run, tensor } from '../gpu.ts';
 
 /** x + y with its gradient, which is dy for both; `asked` notes who wanted it. */
 function sum(p: Recorder, x: Tensor, y: Tensor, asked: Tensor[] = []): Tensor {
-  const z = add(p, x, y);
-  p.tape!.leave(z, [x, y], (dz) => {
+  const back = (dz: Tensor): void => {
     for (const t of [x, y]) {
       if (p.tape!.wants(t)) asked.push(t);
       p.tape!.give(t, dz);
     }
-  });
-  return z;
+  };
+  return p.composite('sum', [x, y], () => add(p, x, y), back);
 }
 
 const one = tensor('f32', [1], [1]);

@@ -165,7 +165,7 @@ async function run(
       const made = d.write[0];
       if (!wanted(d) || tensors.has(made) || !made.pieces.every((piece) => p.made.has(piece))) continue;
       tensors.add(made);
-      const key = d.name,
+      const key = d.label,
         n = seen.get(key) ?? 0;
       seen.set(key, n + 1);
       kept[`${key} ${n}`] = made;
@@ -207,7 +207,7 @@ async function checkLLM(): Promise<void> {
         logits = llm.logits(p, gatherRows(p, second, lastRow));
       return { embedded, first, second, logits };
     },
-    (d) => /o_proj$|down_proj$|^gqa$|^swiglu$/.test(d.name),
+    (d) => /o_proj$|down_proj$|^gqa$|^swiglu$/.test(d.label),
   );
   const imageX = await device.read(image),
     embed = await weight('llm.model.embed_tokens.weight', ids[3]);
@@ -319,7 +319,7 @@ async function checkViT(): Promise<void> {
     F = W * config.embedding_vit.mlp_ratio;
   const out = await run(
     (p) => ({ visual: vit.forward(p, tokens, mask) }),
-    (d) => /self_attention|attn\.proj$|fc[12]$|mask_tokens|vis_projector|post_projector/.test(d.name),
+    (d) => /self_attention|attn\.proj$|fc[12]$|mask_tokens|vis_projector|post_projector/.test(d.label),
   );
   const t = await device.read(tokens),
     rows = [0, 1, L - 1];
@@ -409,7 +409,7 @@ async function checkDiffusion(): Promise<void> {
         modulation = diffusion.modulation(p, condition, times, zero, 1, 1);
       return { times, condition, modulation, out: diffusion.forward(p, x, modulation, 0) };
     },
-    (d) => /res_blocks\.\d+\.mlp\.[02]$|input_proj$/.test(d.name),
+    (d) => /res_blocks\.\d+\.mlp\.[02]$|input_proj$/.test(d.label),
   );
   const zs = await device.read(z),
     xs = await device.read(x),
@@ -499,7 +499,7 @@ async function checkDecoder(): Promise<void> {
   const out = await device.evaluate('decoder', (p) => {
     const kept: Record<string, Tensor> = { pixels: image_tokenizer.decode(p, tokens) };
     for (const {
-      name: conv,
+      label: conv,
       read: [x],
       write: [y],
     } of p.dispatches) {

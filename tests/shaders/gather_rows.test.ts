@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device.ts';
 import { embedTokens, gatherRows, repeatRows } from '../../shaders/gather_rows.ts';
 import type { Sequences } from '../../shaders/sequences.ts';
 import { bf16, device, numbers, raw, run, shapeError, smallDevice, tensor, unpad } from '../gpu.ts';
@@ -42,7 +42,7 @@ for (const type of ['bf16', 'f32'] as const) {
           table = tensor(type, [vocab, cols], values, on);
         assert.is(table.pieces.length > 1, maxBinding !== Infinity);
         for (const count of [1, 3]) {
-          const got = await run((p) => raw(embedTokens(p, table, sequences(on), count, yType)), on);
+          const got = await run((p) => raw(embedTokens(p, [table], sequences(on), count, yType)), on);
           assert.equal([...unpad(got, cols)], embedded(values, cols, count).map(yType === 'bf16' ? bf16 : (v) => v));
         }
         if (on !== device) on.destroy();
@@ -72,10 +72,27 @@ for (const type of ['bf16', 'f32'] as const) {
   });
 }
 
+test('tables one below the other are one table', async () => {
+  const values = numbers(vocab * 6),
+    split = 6 * (vocab - 2);
+  const got = await run((p) => {
+    const tables = [
+      tensor('f32', [vocab - 2, 6], values.subarray(0, split)),
+      tensor('f32', [2, 6], values.subarray(split)),
+    ];
+    return embedTokens(p, tables, sequences(device), 3, 'f32');
+  });
+  assert.equal([...got], [...embedded(values, 6, 3)]);
+  await shapeError(
+    (p) => embedTokens(p, [tensor('f32', [5, 3], []), tensor('f32', [2, 4], [])], sequences(device), 1, 'f32'),
+    /embed_tokens: test f32\[5,3\], test f32\[2,4\]; want tables \[rows, 3\]/,
+  );
+});
+
 test('no rows, no index', async () => {
   assert.is((await run((p) => gatherRows(p, tensor('f32', [5, 3], numbers(15)), tensor('u32', [0], [])))).length, 0);
   assert.is(
-    (await run((p) => embedTokens(p, tensor('f32', [vocab, 3], numbers(150)), sequences(device), 0, 'f32'))).length,
+    (await run((p) => embedTokens(p, [tensor('f32', [vocab, 3], numbers(150))], sequences(device), 0, 'f32'))).length,
     0,
   );
 });
@@ -90,6 +107,9 @@ test('operands that do not fit are errors that name them', async () => {
     (p) => gatherRows(p, x(), tensor('u32', [2], [0, 1]), 2),
     /gather_rows: test f32\[5,3\], test u32\[2\]/,
   );
+  await shapeError((p) => {
+    repeatRows(p, x(), tensor('u32', [2], [0, 1]), 2, tensor('f32', [5, 3], []));
+  }, /repeat_rows: test f32\[5,3\], test u32\[2\], test f32\[5,3\]; want index u32\[m\], into \[2 × m, 3\]/);
 });
 
 test.run();

@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device.ts';
 import { type ElementType, roundUp } from '../../engine/tensor.ts';
-import { type Linear, matmul } from '../../shaders/matmul.ts';
+import { type Linear, linear } from '../../shaders/linear.ts';
+import { gemm } from '../../shaders/matmul.ts';
 import { bf16, close, device, numbers, raw, run, shapeError, smallDevice, tensor, unpad } from '../gpu.ts';
 import { activations, matmul as reference } from '../reference.ts';
 
@@ -28,7 +29,7 @@ for (const xType of types) {
       test(`x ${xType}, w ${wType} [${m}, ${k}] × [${n}, ${k}]`, async () => {
         const x = numbers(m * k, xType),
           w = numbers(n * k, wType, 2);
-        const got = await run((p) => raw(matmul(p, tensor(xType, [m, k], x), { weight: tensor(wType, [n, k], w) })));
+        const got = await run((p) => raw(linear(p, tensor(xType, [m, k], x), { weight: tensor(wType, [n, k], w) })));
         close(unpad(got, n), reference(x, w, m, k, n), bound(xType));
       });
     }
@@ -46,27 +47,27 @@ for (const type of types) {
         b = numbers(n, type, 3),
         r = numbers(m * n, type, 4),
         g = numbers((m + 5) * wide, type, 5);
-      const linear = (): Linear => ({ weight: tensor(type, [n, k], w), bias: tensor(type, [n], b) });
+      const layer = (): Linear => ({ weight: tensor(type, [n, k], w), bias: tensor(type, [n], b) });
       const X = () => tensor(type, [m, k], x),
         R = () => tensor(type, [m, n], r),
         G = () => ({ tensor: tensor(type, [m + 5, wide], g), first, firstRow: 5 });
       const a = reference(x, w, m, k, n).map((v, i) => activations[act](v + b[i % n]));
       const gated = a.map((v, i) => v * g[(Math.floor(i / n) + 5) * wide + first + (i % n)]);
-      close(await run((p) => matmul(p, X(), linear(), { act })), a, bound(type));
+      close(await run((p) => linear(p, X(), layer(), { act })), a, bound(type));
       if (type === 'f32' && act !== 'silu') return;
       close(
-        await run((p) => matmul(p, X(), linear(), { act, gate: G(), residual: R() })),
+        await run((p) => linear(p, X(), layer(), { act, gate: G(), residual: R() })),
         gated.map((v, i) => v + r[i]),
         bound(type),
       );
       if (act !== 'none') return;
       close(
-        await run((p) => matmul(p, X(), linear(), { act, residual: R() })),
+        await run((p) => linear(p, X(), layer(), { act, residual: R() })),
         a.map((v, i) => v + r[i]),
         bound(type),
       );
       // The gate's columns beside y's last belong to another part: zeros in y's padding come from y.
-      const got = await run((p) => raw(matmul(p, X(), linear(), { act, gate: { ...G(), first: 4 } })));
+      const got = await run((p) => raw(linear(p, X(), layer(), { act, gate: { ...G(), first: 4 } })));
       close(
         unpad(got, n),
         a.map((v, i) => v * g[(Math.floor(i / n) + 5) * wide + 4 + (i % n)]),
@@ -79,20 +80,12 @@ for (const type of types) {
 test('alpha multiplies the product alone', async () => {
   const x = numbers(15),
     w = numbers(35, 'f32', 2),
-    b = numbers(7, 'f32', 3),
-    want = reference(x, w, 3, 5, 7).map((v, i) => -2.5 * v + b[i % 7]);
-  close(
-    await run((p) =>
-      matmul(
-        p,
-        tensor('f32', [3, 5], x),
-        { weight: tensor('f32', [7, 5], w), bias: tensor('f32', [7], b) },
-        { alpha: -2.5 },
-      ),
-    ),
-    want,
-    1e-6,
-  );
+    bias = numbers(7, 'f32', 3),
+    want = reference(x, w, 3, 5, 7).map((v, i) => -2.5 * v + bias[i % 7]);
+  const a = tensor('f32', [3, 5], x),
+    b = tensor('f32', [7, 5], w),
+    epilogue = { alpha: -2.5, bias: tensor('f32', [7], bias) };
+  close(await run((p) => gemm(p, { a, b, transposeB: true, epilogue })), want, 1e-6);
 });
 
 test('a result of another type, and a result written where it is wanted', async () => {
@@ -100,55 +93,58 @@ test('a result of another type, and a result written where it is wanted', async 
     x = numbers(m * k, 'bf16'),
     w = numbers(n * k, 'bf16', 2),
     want = reference(x, w, m, k, n);
-  const linear: Linear = { weight: tensor('bf16', [n, k], w) };
-  close(await run((p) => matmul(p, tensor('bf16', [m, k], x), linear, { type: 'f32' })), want, 1e-6);
+  const layer: Linear = { weight: tensor('bf16', [n, k], w) };
+  close(await run((p) => linear(p, tensor('bf16', [m, k], x), layer, { type: 'f32' })), want, 1e-6);
   const into = tensor('f32', [m, n], numbers(m * n));
-  close(await run((p) => matmul(p, tensor('bf16', [m, k], x), linear, { into })), want, 1e-6);
+  close(await run((p) => linear(p, tensor('bf16', [m, k], x), layer, { into })), want, 1e-6);
   // The residual's type is y's.
   close(
-    await run((p) => matmul(p, tensor('bf16', [m, k], x), linear, { residual: tensor('f32', [m, n], want) })),
+    await run((p) => linear(p, tensor('bf16', [m, k], x), layer, { residual: tensor('f32', [m, n], want) })),
     want.map((v) => 2 * v),
     1e-6,
   );
 });
 
-/** A PLoRA layer of some fused projections, [W | B] and A stacked as the loader does, and its f64 result for x. */
+/** A PLoRA layer of some fused projections, W, A and B stacked as the loader does, and its f64 result for x. */
 function plora(type: ElementType, widths: number[], k: number, rank: number, on: Device = device) {
   const ranks = roundUp(rank, 4),
-    pitch = roundUp(k, 4),
     firstColumns: number[] = [];
-  const n = widths.reduce((at, width) => (firstColumns.push(roundUp(at, 4)), roundUp(at, 4) + width), 0);
+  let n = 0;
+  for (const width of widths) {
+    firstColumns.push(roundUp(n, 4));
+    n = roundUp(n, 4) + width;
+  }
   const a = new Float64Array(widths.length * ranks * k),
-    wb = new Float64Array(n * (pitch + ranks)),
-    scale = 4 / rank,
-    cols = pitch + ranks;
+    w = new Float64Array(n * k),
+    b = new Float64Array(n * ranks),
+    scale = 4 / rank;
   widths.forEach((width, i) => {
-    numbers(rank * k, type, 10 + i).forEach((v, at) => (a[i * ranks * k + at] = v));
-    const w = numbers(width * k, type, 20 + i),
-      b = numbers(width * rank, type, 30 + i);
-    for (let r = 0; r < width; r++) {
-      for (let c = 0; c < k; c++) wb[(firstColumns[i] + r) * cols + c] = w[r * k + c];
-      for (let c = 0; c < rank; c++) wb[(firstColumns[i] + r) * cols + pitch + c] = b[r * rank + c];
-    }
+    a.set(numbers(rank * k, type, 10 + i), i * ranks * k);
+    w.set(numbers(width * k, type, 20 + i), firstColumns[i] * k);
+    const up = numbers(width * rank, type, 30 + i);
+    for (let r = 0; r < width; r++) b.set(up.subarray(r * rank, (r + 1) * rank), (firstColumns[i] + r) * ranks);
   });
-  const linear = (): Linear => ({
-    weight: tensor(type, [n, cols], wb, on),
-    inFeatures: k,
-    lora: { a: tensor(type, [widths.length * ranks, k], a, on), rank: ranks, scale, firstColumns },
+  const layer = (): Linear => ({
+    weight: tensor(type, [n, k], w, on),
+    lora: {
+      a: tensor(type, [widths.length * ranks, k], a, on),
+      b: tensor(type, [n, ranks], b, on),
+      scale,
+      firstColumns,
+    },
   });
   const want = (x: Float32Array, m: number, lora: boolean): Float64Array => {
-    const y = reference(x, wb, m, k, n, cols),
+    const y = reference(x, w, m, k, n),
       low = reference(x, a, m, k, widths.length * ranks).map((v) => (type === 'bf16' ? bf16(scale * v) : scale * v));
     for (let r = 0; lora && r < m; r++) {
       for (let c = 0; c < n; c++) {
         const i = firstColumns.filter((first) => first <= c).length - 1;
-        for (let e = 0; e < rank; e++)
-          y[r * n + c] += low[(r * widths.length + i) * ranks + e] * wb[c * cols + pitch + e];
+        for (let e = 0; e < rank; e++) y[r * n + c] += low[(r * widths.length + i) * ranks + e] * b[c * ranks + e];
       }
     }
     return y;
   };
-  return { n, linear, want };
+  return { n, layer, want };
 }
 
 for (const type of types) {
@@ -163,8 +159,8 @@ for (const type of types) {
     test(`${type}: PLoRA of rank ${rank} over ${widths}`, async () => {
       const m = 13,
         x = numbers(m * k, type),
-        { n, linear, want } = plora(type, widths, k, rank);
-      const y = (lora: boolean) => run((p) => raw(matmul(p, tensor(type, [m, k], x), linear(), { lora })));
+        { n, layer, want } = plora(type, widths, k, rank);
+      const y = (lora: boolean) => run((p) => raw(linear(p, tensor(type, [m, k], x), layer(), { lora })));
       close(unpad(await y(true), n), want(x, m, true), type === 'bf16' ? 8e-3 : 1e-5);
       close(unpad(await y(false), n), want(x, m, false), bound(type));
     });
@@ -178,13 +174,13 @@ test('weights in several pieces give the same bits as in one', async () => {
     one = plora('bf16', widths, k, 8),
     b = numbers(one.n, 'bf16', 9),
     r = numbers(m * one.n, 'bf16', 8);
-  const result = (on: Device, linear: Linear) =>
+  const result = (on: Device, layer: Linear) =>
     run(
       (p) =>
-        matmul(
+        linear(
           p,
           tensor('bf16', [m, k], x, on),
-          { ...linear, bias: tensor('bf16', [one.n], b, on) },
+          { ...layer, bias: tensor('bf16', [one.n], b, on) },
           {
             lora: true,
             act: 'silu',
@@ -194,7 +190,7 @@ test('weights in several pieces give the same bits as in one', async () => {
         ),
       on,
     );
-  const whole = await result(device, one.linear());
+  const whole = await result(device, one.layer());
   const want = one
     .want(x, m, true)
     .map(
@@ -203,20 +199,73 @@ test('weights in several pieces give the same bits as in one', async () => {
         r[i],
     );
   close(whole, want, 8e-3);
-  const small = await smallDevice(1200),
-    linear = plora('bf16', widths, k, 8, small).linear();
-  assert.ok(linear.weight.pieces.length > 2, `${linear.weight.pieces.length} pieces`);
-  assert.equal([...(await result(small, linear))], [...whole]);
+  const small = await smallDevice(600),
+    layer = plora('bf16', widths, k, 8, small).layer();
+  assert.ok(layer.weight.pieces.length > 2, `${layer.weight.pieces.length} pieces`);
+  assert.equal([...(await result(small, layer))], [...whole]);
+  small.destroy();
+});
+
+/** A matrix turned over. */
+const turned = (values: ArrayLike<number>, rows: number, cols: number): Float64Array =>
+  Float64Array.from({ length: rows * cols }, (_, i) => values[(i % rows) * cols + Math.floor(i / rows)]);
+
+for (const type of types) {
+  for (const [m, k, n] of [
+    [1, 1, 1],
+    [3, 5, 7],
+    [13, 88, 35],
+    [22, 130, 33],
+  ]) {
+    test(`${type}: either side transposed, [${m}, ${k}] × [${k}, ${n}]`, async () => {
+      const a = numbers(m * k, type),
+        b = numbers(n * k, type, 2),
+        want = reference(a, b, m, k, n);
+      for (const transposeA of [false, true]) {
+        for (const transposeB of [false, true]) {
+          const A = transposeA ? tensor(type, [k, m], turned(a, m, k)) : tensor(type, [m, k], a),
+            B = transposeB ? tensor(type, [n, k], b) : tensor(type, [k, n], turned(b, n, k));
+          const y = await run((p) => raw(gemm(p, { a: A, b: B, transposeA, transposeB, type: 'f32' })));
+          close(unpad(y, n), want, 1e-5);
+        }
+      }
+    });
+  }
+}
+
+test('a product is added to what is there, once or over the pieces of b', async () => {
+  const [m, k, n] = [4, 30, 9],
+    a = numbers(m * k),
+    b = numbers(n * k, 'f32', 2),
+    start = numbers(m * n, 'f32', 3),
+    want = reference(a, b, m, k, n).map((v, i) => 2 * v + start[i]);
+  const small = await smallDevice(512);
+  for (const [on, transposeB] of [
+    [device, true],
+    [device, false],
+    [small, true],
+    [small, false],
+  ] as const) {
+    const B = tensor('f32', transposeB ? [n, k] : [k, n], transposeB ? b : turned(b, n, k), on);
+    assert.is(B.pieces.length > 1, on === small);
+    const into = tensor('f32', [m, n], start, on);
+    const A = tensor('f32', [m, k], a, on);
+    const got = await run(
+      (p) => gemm(p, { a: A, b: B, transposeB, into, accumulate: true, epilogue: { alpha: 2 } }),
+      on,
+    );
+    close(got, want, 1e-6);
+  }
   small.destroy();
 });
 
 test('no rows', async () => {
   assert.is(
-    (await run((p) => matmul(p, tensor('f32', [0, 5], []), { weight: tensor('f32', [3, 5], numbers(15)) }))).length,
+    (await run((p) => linear(p, tensor('f32', [0, 5], []), { weight: tensor('f32', [3, 5], numbers(15)) }))).length,
     0,
   );
   assert.is(
-    (await run((p) => matmul(p, tensor('bf16', [0, 24], []), plora('bf16', [8, 8], 24, 4).linear(), { lora: true })))
+    (await run((p) => linear(p, tensor('bf16', [0, 24], []), plora('bf16', [8, 8], 24, 4).layer(), { lora: true })))
       .length,
     0,
   );
@@ -226,12 +275,12 @@ test('zeros give act(bias); large numbers give no NaN', async () => {
   const bias = tensor('f32', [3], [1, -2, 0]),
     weight = tensor('f32', [3, 5], Array(15).fill(1e18));
   assert.equal(
-    [...(await run((p) => matmul(p, tensor('f32', [1, 5], Array(5).fill(0)), { weight, bias })))],
+    [...(await run((p) => linear(p, tensor('f32', [1, 5], Array(5).fill(0)), { weight, bias })))],
     [1, -2, 0],
   );
   for (const act of ['none', 'gelu', 'silu'] as const) {
     const got = await run((p) =>
-      matmul(
+      linear(
         p,
         tensor('f32', [3, 5], [1e18, 1e18, 0, 1, -1, -1e18, -1e18, 0, 0, 0, 1, 1, 1, 1, -1e18]),
         { weight, bias },
@@ -247,36 +296,36 @@ test('operands that do not fit are errors that name them', async () => {
   const x = () => tensor('f32', [2, 5], numbers(10)),
     weight = () => tensor('f32', [3, 5], numbers(15));
   await shapeError(
-    (p) => matmul(p, x(), { weight: tensor('f32', [3, 4], numbers(12)) }),
+    (p) => linear(p, x(), { weight: tensor('f32', [3, 4], numbers(12)) }),
     /matmul test: test f32\[2,5\], test f32\[3,4\]/,
   );
   await shapeError(
-    (p) => matmul(p, x(), { weight: weight(), bias: tensor('f32', [4], numbers(4)) }),
+    (p) => linear(p, x(), { weight: weight(), bias: tensor('f32', [4], numbers(4)) }),
     /test f32\[3,5\], test f32\[4\]/,
   );
   await shapeError(
-    (p) => matmul(p, x(), { weight: weight(), bias: tensor('bf16', [3], numbers(3)) }),
+    (p) => linear(p, x(), { weight: weight(), bias: tensor('bf16', [3], numbers(3)) }),
     /test f32\[3,5\], test bf16\[3\]/,
   );
   await shapeError(
-    (p) => matmul(p, x(), { weight: weight() }, { residual: tensor('f32', [2, 4], numbers(8)) }),
+    (p) => linear(p, x(), { weight: weight() }, { residual: tensor('f32', [2, 4], numbers(8)) }),
     /test f32\[2,5\], test f32\[2,4\]/,
   );
   await shapeError(
-    (p) => matmul(p, x(), { weight: weight() }, { gate: { tensor: tensor('bf16', [2, 4], numbers(8)), first: 0 } }),
+    (p) => linear(p, x(), { weight: weight() }, { gate: { tensor: tensor('bf16', [2, 4], numbers(8)), first: 0 } }),
     /test f32\[2,5\], test bf16\[2,4\]/,
   );
   await shapeError(
-    (p) => matmul(p, x(), { weight: weight() }, { gate: { tensor: tensor('f32', [2, 4], numbers(8)), first: 4 } }),
+    (p) => linear(p, x(), { weight: weight() }, { gate: { tensor: tensor('f32', [2, 4], numbers(8)), first: 4 } }),
     /test f32\[2,5\], test f32\[2,4\]/,
   );
   await shapeError(
-    (p) => matmul(p, x(), { weight: weight() }, { into: tensor('f32', [2, 4], numbers(8)) }),
+    (p) => linear(p, x(), { weight: weight() }, { into: tensor('f32', [2, 4], numbers(8)) }),
     /test f32\[2,5\], test f32\[2,4\]/,
   );
   await shapeError(
     (p) =>
-      matmul(
+      linear(
         p,
         x(),
         { weight: weight() },
@@ -284,6 +333,38 @@ test('operands that do not fit are errors that name them', async () => {
       ),
     /test bf16\[2,3\], test f32\[2,3\]/,
   );
+});
+
+test('no option is passed over', async () => {
+  const x = () => tensor('f32', [2, 5], numbers(10)),
+    weight = () => tensor('f32', [3, 5], numbers(15)),
+    y = (type: ElementType) => tensor(type, [2, 3], numbers(6));
+  await shapeError(
+    (p) => linear(p, x(), { weight: weight() }, { residual: y('f32'), type: 'bf16' }),
+    /residual of y's type/,
+  );
+  await shapeError((p) => linear(p, x(), { weight: weight() }, { into: y('f32'), type: 'bf16' }), /y of type bf16/);
+  await shapeError((p) => linear(p, x(), { weight: weight() }, { lora: true }), /a layer with a low-rank part/);
+  const square = () => tensor('f32', [5, 5], numbers(25));
+  await shapeError((p) => gemm(p, { a: x(), b: square(), accumulate: true }), /accumulate with into/);
+  const wide = () => tensor('f32', [2, 8], numbers(16));
+  await shapeError(
+    (p) => linear(p, x(), { weight: weight() }, { gate: { tensor: wide(), first: 2 } }),
+    /from a multiple of four on, not 2/,
+  );
+  await shapeError(
+    (p) => gemm(p, { a: x(), b: square(), plus: { a: x(), b: square(), firstColumns: [0] } }),
+    /transposeB beside a low-rank term/,
+  );
+  for (const firstColumns of [[4], [0, 3], [0, 4, 8, 12]]) {
+    const low = tensor('f32', [2, 4 * firstColumns.length], numbers(8 * firstColumns.length));
+    const up = tensor('f32', [20, 4], numbers(80));
+    await shapeError(
+      (p) =>
+        gemm(p, { a: x(), b: tensor('f32', [20, 5], []), transposeB: true, plus: { a: low, b: up, firstColumns } }),
+      /one to three runs of columns from 0 in whole quads/,
+    );
+  }
 });
 
 test.run();

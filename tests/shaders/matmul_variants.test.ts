@@ -2,50 +2,94 @@
 // `rows` splits the sum over threads.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type MatmulOptions, matmul } from '../../shaders/matmul.ts';
-import { device, numbers, relativeRms, run, tensor } from '../gpu.ts';
+import type { Device } from '../../engine/device.ts';
+import { Tuning } from '../../engine/tuning.ts';
+import { type Linear, linear } from '../../shaders/linear.ts';
+import { gemm } from '../../shaders/matmul.ts';
+import { device, hardwareDevice, numbers, relativeRms, run, tensor } from '../gpu.ts';
 import { matmul as reference } from '../reference.ts';
 
+const hardware = await hardwareDevice(),
+  forced = await hardwareDevice();
+forced.tuning = new Tuning('other:x,matmul:direct');
+
+/** The variant that was run. */
+async function variantOf(on: Device, rows: number): Promise<string> {
+  const weight = tensor('f32', [3, 5], numbers(15), on);
+  const program = await on.record('variant', (p) => void linear(p, tensor('f32', [rows, 5], [], on), { weight }));
+  return program.steps[0].dispatch.variant;
+}
+
+test('the rule, and a variant that is forced where it is a candidate', async () => {
+  assert.is(await variantOf(hardware, 8), 'rows');
+  assert.is(await variantOf(hardware, 9), 'tiled');
+  assert.is(await variantOf(forced, 8), 'rows');
+  assert.is(await variantOf(forced, 9), 'direct');
+  if (device.software) assert.is(await variantOf(device, 9), 'direct');
+});
+
+// Widths and k that fill tiles (64 columns, 32 of k, 16 to 64 rows; 256 of k for the 64 threads of \`rows\`), and one more or less.
 for (const [m, k, n] of [
   [1, 1, 1],
   [3, 5, 7],
   [8, 100, 515],
+  [2, 256, 64],
+  [7, 257, 65],
+  [5, 1024, 12],
+  [8, 1029, 4],
+  [9, 32, 64],
+  [16, 31, 63],
+  [17, 33, 65],
   [20, 33, 130],
+  [33, 64, 128],
+  [65, 36, 60],
 ]) {
   const x = numbers(m * k, 'bf16'),
     w = numbers(n * k, 'bf16', 2),
     bias = numbers(n, 'bf16', 3),
     residual = numbers(m * n, 'f32', 4);
-  const by = (variant: MatmulOptions['variant']) => {
-    const linear = { weight: tensor('bf16', [n, k], w), bias: tensor('bf16', [n], bias) };
-    return run((p) =>
-      matmul(p, tensor('bf16', [m, k], x), linear, { type: 'f32', variant, residual: tensor('f32', [m, n], residual) }),
+  const by = (on: Device) => {
+    const layer = { weight: tensor('bf16', [n, k], w, on), bias: tensor('bf16', [n], bias, on) };
+    return run(
+      (p) => linear(p, tensor('bf16', [m, k], x, on), layer, { residual: tensor('f32', [m, n], residual, on) }),
+      on,
     );
   };
   test(`[${m}, ${k}] × [${n}, ${k}]`, async () => {
     const want = reference(x, w, m, k, n).map((v, i) => v + bias[i % n] + residual[i]);
-    for (const variant of ['tiled', 'rows'] as const) assert.ok(relativeRms(await by(variant), want) < 1e-6, variant);
-    if (device.software) assert.equal([...(await by('tiled'))], [...(await by('direct'))]);
+    const got = await by(hardware);
+    assert.ok(relativeRms(got, want) < 1e-6, `off by ${relativeRms(got, want)}`);
+    if (device.software && m > 8) assert.equal([...got], [...(await by(device))]);
+  });
+  if (![3, 7, 17, 33].includes(m)) continue; // each is a pipeline to compile
+  test(`[${m}, ${k}] × [${k}, ${n}]`, async () => {
+    const turned = Float32Array.from({ length: k * n }, (_, i) => w[(i % n) * k + Math.floor(i / n)]);
+    const a = tensor('bf16', [m, k], x, hardware),
+      b = tensor('bf16', [k, n], turned, hardware);
+    const got = await run((p) => gemm(p, { a, b, type: 'f32' }), hardware);
+    assert.ok(relativeRms(got, reference(x, w, m, k, n)) < 1e-6);
   });
 }
 
 test('PLoRA over three projections, in both', async () => {
-  const rows = 10,
-    k = 12,
+  const k = 12,
     rank = 8,
-    firstColumns = [0, 8, 12],
-    n = 20,
-    x = numbers(rows * k, 'bf16'),
-    weight = tensor('bf16', [n, k + rank], numbers(n * (k + rank), 'bf16', 2));
-  const linear = {
-    weight,
-    inFeatures: k,
-    lora: { a: tensor('bf16', [3 * rank, k], numbers(3 * rank * k, 'bf16', 3)), rank, scale: 0.5, firstColumns },
-  };
-  const by = (variant: MatmulOptions['variant']) =>
-    run((p) => matmul(p, tensor('bf16', [rows, k], x), linear, { type: 'f32', variant, lora: true }));
-  const want = await by('direct');
-  for (const variant of ['tiled', 'rows'] as const) assert.ok(relativeRms(await by(variant), want) < 1e-6, variant);
+    n = 20;
+  const layer = (on: Device): Linear => ({
+    weight: tensor('bf16', [n, k], numbers(n * k, 'bf16', 2), on),
+    lora: {
+      a: tensor('bf16', [3 * rank, k], numbers(3 * rank * k, 'bf16', 3), on),
+      b: tensor('bf16', [n, rank], numbers(n * rank, 'bf16', 4), on),
+      scale: 0.5,
+      firstColumns: [0, 8, 12],
+    },
+  });
+  for (const rows of [5, 10]) {
+    const x = numbers(rows * k, 'bf16');
+    const by = (on: Device) =>
+      run((p) => linear(p, tensor('bf16', [rows, k], x, on), layer(on), { type: 'f32', lora: true }), on);
+    assert.ok(relativeRms(await by(hardware), await by(device)) < 1e-6);
+  }
 });
 
 test.run();

@@ -9,7 +9,7 @@ export async function probe(f: string, x: ArrayLike<number>, x1 = x): Promise<Fl
   return run((p) => {
     const y = p.tensor('y', 'f32', [1, n]);
     const read = [tensor('f32', [1, n], x), tensor('f32', [1, n], x1)];
-    p.dispatch({
+    p.operation({
       name: `probe ${f}`,
       source: probeWgsl,
       constants: { f },
@@ -36,7 +36,10 @@ export const logarithmic = (from: number, to: number, n: number): Float32Array =
 /** Random f32 of all signs and exponents from 2^low to 2^high. */
 export function randomFloats(n: number, low: number, high: number, seed: number): Float32Array {
   let state = seed;
-  const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
   return Float32Array.from(
     { length: n },
     () => (next() < 0.5 ? -1 : 1) * (1 + next()) * 2 ** Math.floor(low + next() * (high - low)),
