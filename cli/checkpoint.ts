@@ -14,6 +14,7 @@ export interface CheckpointOptions {
   model: string;
   llm?: string;
   vae?: string;
+  patch?: string;
   set?: Record<string, string>;
 }
 
@@ -29,6 +30,7 @@ export function withCheckpoint(command: Command): Command {
     .addOption(
       option('--vae <file>', "an LDM or MAR KL-16 safetensors file in place of the model's image tokenizer", someText),
     )
+    .addOption(option('--patch <file>', 'what mmar train --save patch wrote, laid over the checkpoint', someText))
     .option('--set <key=value...>', 'other values for config.json, such as llm.num_hidden_layers=2', addSetting);
 }
 
@@ -40,17 +42,18 @@ export function addSetting(text: string, before: Record<string, string> = {}): R
 }
 
 /** Opens it; `close` its source afterwards. Nothing is loaded. */
-export async function openComposed({ model, llm, vae, set }: CheckpointOptions): Promise<Checkpoint> {
+export async function openComposed({ model, llm, vae, patch, set }: CheckpointOptions): Promise<Checkpoint> {
   const opened: Source[] = [],
     open = (place: string) => opened[opened.push(nodePlatform.source(place)) - 1];
   try {
     const checkpoint = await openCheckpoint(open(model), stopSignal);
-    if (!llm && !vae && !set) return checkpoint;
+    if (!llm && !vae && !patch && !set) return checkpoint;
     return await compose(
       checkpoint,
       {
         llm: llm ? await openCheckpoint(open(llm), stopSignal) : undefined,
         vae: vae ? fileOf(vae, open) : undefined,
+        patch: patch ? fileOf(patch, open) : undefined,
         config: set && ((json) => withSettings(json, set)),
       },
       stopSignal,

@@ -10,6 +10,8 @@ export interface Composition {
   llm?: Checkpoint;
   /** A safetensors file with LDM's or MAR's KL-16, with or without `first_stage_model.` before its names. */
   vae?: { source: Source; file: string };
+  /** A safetensors file with some of the checkpoint's own tensors, learned further: laid over it last. */
+  patch?: { source: Source; file: string };
   /** Changes the config last. */
   config?: (json: unknown) => unknown;
 }
@@ -23,7 +25,7 @@ const TEXT_FILES = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.ji
  */
 export async function compose(
   checkpoint: Checkpoint,
-  { llm, vae, config: change }: Composition,
+  { llm, vae, patch, config: change }: Composition,
   signal?: AbortSignal,
 ): Promise<Checkpoint> {
   const tensors = new Map(checkpoint.tensors),
@@ -42,6 +44,7 @@ export async function compose(
     written.set('generation_config.json', { ...mine, eos_token_id });
   }
   if (vae) replace(tensors, 'image_tokenizer.', await vaeTensors(vae.source, vae.file, signal), () => true);
+  if (patch) await layOver(tensors, patch, signal);
   if (change) written.set('config.json', change(written.get('config.json') ?? config));
   const texts = memorySource(
     checkpoint.source.name,
@@ -49,7 +52,11 @@ export async function compose(
   );
   for (const file of written.keys()) files.set(file, texts);
   return new Checkpoint(
-    overlay(checkpoint.source, files, [...(llm ? [llm.source] : []), ...(vae ? [vae.source] : [])]),
+    overlay(
+      checkpoint.source,
+      files,
+      [llm?.source, vae?.source, patch?.source].filter((source) => source !== undefined),
+    ),
     tensors,
   );
 }
@@ -113,6 +120,24 @@ async function vaeTensors(source: Source, file: string, signal?: AbortSignal): P
     );
   }
   return parts;
+}
+
+/** Puts a patch's tensors in place of those of their names; a `checkpoint` error where it was made for another model. */
+async function layOver(
+  tensors: Map<string, TensorPlace>,
+  { source, file }: { source: Source; file: string },
+  signal?: AbortSignal,
+): Promise<void> {
+  const { tensors: changed } = await readHeader(source, file, signal);
+  for (const [name, entry] of changed) {
+    const before = tensors.get(name)?.entry.shape;
+    if (before?.join() !== entry.shape.join())
+      throw new MMARError(
+        'checkpoint',
+        `${file} in ${source.name} does not fit the model: its ${name} is [${entry.shape.join(', ')}], the model ${before ? `has [${before.join(', ')}]` : 'has none'}; give the patch's own model`,
+      );
+    tensors.set(name, { source, file, entry });
+  }
 }
 
 /** `base`, but some files from other sources; `close` closes them and `others` too. */
