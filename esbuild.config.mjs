@@ -74,4 +74,4 @@ export async function buildWeb(outdir, more = {}) {
   return result;
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await buildNode(['cli/main.ts'], 'dist');
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildNode(['cli/main.ts'], 'dist');

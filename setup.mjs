@@ -1,5 +1,6 @@
 // Makes a checkout ready, with nothing but Node: the npm packages of the lock file, and the bundle of the command line.
-// `node setup.mjs` does it for `npm start` and `npm test`; `cli/mmar.mjs` whenever the command is run.
+// `node setup.mjs` does it for `npm start` and `npm test`; `cli/mmar.mjs` whenever the command is run in a checkout. The
+// published package holds the bundle, and not this file.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,10 +9,9 @@ import { fileURLToPath } from 'node:url';
 const root = path.dirname(fileURLToPath(import.meta.url));
 const readJSON = (file) => JSON.parse(fs.readFileSync(path.join(root, file), 'utf8'));
 
-/** Installs the packages unless all that the lock file names are there, in its versions; without `dev` fewer will do. */
-export function installPackages({ dev = true } = {}) {
-  if (!fs.existsSync(path.join(root, 'package-lock.json'))) return; // mmar is a package among others: npm has done it
-  if (isInstalled(dev)) return;
+/** Installs the packages unless all that the lock file names are there, in its versions. */
+export function installPackages() {
+  if (isInstalled()) return;
   console.error('mmar: installing the npm packages of package-lock.json into node_modules (npm ci) …');
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
     cwd: root,
@@ -27,13 +27,13 @@ export function installPackages({ dev = true } = {}) {
   linkCommand();
 }
 
-function isInstalled(dev) {
+function isInstalled() {
   try {
     const wanted = readJSON('package-lock.json').packages,
       found = readJSON('node_modules/.package-lock.json').packages;
     return Object.entries(wanted).every(
-      ([place, { version, optional, dev: forDev, devOptional }]) =>
-        !place || optional || devOptional || (forDev && !dev) || found[place]?.version === version,
+      ([place, { version, optional, devOptional }]) =>
+        !place || optional || devOptional || found[place]?.version === version,
     );
   } catch {
     return false;
@@ -50,14 +50,16 @@ function linkCommand() {
 }
 
 const sources = [
+  'base',
   'bench',
   'cli',
   'engine',
   'loaders',
   'model',
+  'numerics',
   'platform',
-  'base',
   'shaders',
+  'training',
   'index.ts',
   'public.ts',
   'esbuild.config.mjs',
@@ -66,7 +68,7 @@ const sources = [
 ];
 const entries = ['cli/main.ts', 'index.ts'];
 
-/** Bundles the command line and the library into `dist` where a source is newer; gives the command's bundle. */
+/** Bundles the command line and the library into `dist` where a source is newer */
 export async function bundle() {
   const main = path.join(root, 'dist/cli/main.mjs');
   const built = fs.statSync(main, { throwIfNoEntry: false })?.mtimeMs ?? 0;

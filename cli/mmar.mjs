@@ -1,8 +1,13 @@
 #!/usr/bin/env node
-// The command `mmar`: installs and bundles what is missing, then runs cli/main.ts.
-import { pathToFileURL } from 'node:url';
-import { bundle, installPackages } from '../setup.mjs';
+// The command `mmar`. The package holds its bundle; in a checkout, which has `setup.mjs`, that is made anew where a source
+// is newer.
+import fs from 'node:fs';
 
 if (process.env.MMAR_DEBUG) process.setSourceMapsEnabled(true);
-installPackages({ dev: false });
-await import(pathToFileURL(await bundle()).href);
+const setup = new URL('../setup.mjs', import.meta.url);
+if (fs.existsSync(setup)) {
+  const { bundle, installPackages } = await import(setup.href);
+  installPackages();
+  await bundle();
+}
+await import('../dist/cli/main.mjs');

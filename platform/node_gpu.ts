@@ -1,13 +1,10 @@
-/** Adapters in Node: Dawn, and SwiftShader from npm where the machine has no GPU of its own. */
+/** Adapters in Node: those that Dawn finds among the system's drivers and SwiftShader from npm. */
 import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import zlib from 'node:zlib';
 import { MMARError } from '../base/error.ts';
 import type { AdapterDescription } from '../engine/device.ts';
 import { describeAdapter } from '../engine/device.ts';
 import { restWhileWaiting } from './node_rest.ts';
+import { addSwiftshader, swiftshaderRemedy } from './swiftshader.ts';
 
 export interface NodeAdapter {
   /** The name that `--adapter` takes, or a part of it. */
@@ -66,10 +63,10 @@ export async function nodeAdapter(choice?: string): Promise<NodeAdapter> {
   });
   if (found) return found;
   const known = all.map(({ name }) => name).join('; ') || 'none';
-  const remedy = all.length ? 'choose one of these' : 'install a Vulkan driver, or run npm ci for SwiftShader';
+  const remedy = all.length ? 'choose one of these' : 'install a Vulkan driver';
   throw new MMARError(
     'adapter',
-    `no adapter${choice ? ` matches ${JSON.stringify(choice)}` : ''}: found ${known}; ${remedy}`,
+    `no adapter${choice ? ` matches ${JSON.stringify(choice)}` : ''}: found ${known}; ${remedy}${swiftshaderRemedy()}`,
   );
 }
 
@@ -90,7 +87,7 @@ async function loadDawn(): Promise<Dawn> {
   } catch (cause) {
     throw new MMARError(
       'adapter',
-      `Dawn does not load on ${process.platform} ${process.arch}: ${(cause as Error).message.split('\n')[0]}; run npm ci`,
+      `Dawn does not load on ${process.platform} ${process.arch}: ${(cause as Error).message.split('\n')[0]}; install mmar's packages anew on this machine`,
       { cause },
     );
   }
@@ -110,74 +107,6 @@ async function adapterNames(dawn: Dawn): Promise<string[]> {
     );
   }
   return [];
-}
-
-/**
- * Unpacks SwiftShader (and, for machines without one, a Vulkan loader) from `@sparticuz/chromium` into the user's cache
- * and adds it to the drivers that the loader looks at. Does nothing where the package is not there.
- */
-function addSwiftshader(): void {
-  try {
-    const packed = findPackageFile('@sparticuz/chromium/bin/swiftshader.tar.br');
-    if (!packed) return;
-    const { size } = fs.statSync(packed);
-    const cache = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
-    const folder = [cache, os.tmpdir()]
-      .map((d) => path.join(d, `mmar/swiftshader-${size}`))
-      .find((d) => unpack(packed, d));
-    if (!folder) return;
-    process.env.VK_ADD_DRIVER_FILES = [process.env.VK_ADD_DRIVER_FILES, path.join(folder, 'vk_swiftshader_icd.json')]
-      .filter(Boolean)
-      .join(':');
-    if (!hasLoader()) {
-      const module = { exports: {} };
-      try {
-        process.dlopen(module, path.join(folder, 'libvulkan.so.1'), os.constants.dlopen.RTLD_NOW | 0x1000);
-      } catch {
-        // It is no add-on and says so, but it stays loaded, under the name that Dawn asks for.
-      }
-    }
-  } catch {
-    // The package is optional: without it the system's drivers remain.
-  }
-}
-
-/** A file of an npm package, looked for from this module upwards as Node does. */
-function findPackageFile(file: string): string | undefined {
-  for (let folder = path.dirname(fileURLToPath(import.meta.url)); ; folder = path.dirname(folder)) {
-    const found = path.join(folder, 'node_modules', file);
-    if (fs.existsSync(found)) return found;
-    if (folder === path.dirname(folder)) return undefined;
-  }
-}
-
-const hasLoader = (): boolean =>
-  ['/lib', '/usr/lib', '/usr/local/lib', '/lib64', '/usr/lib64']
-    .flatMap((d) => [d, `${d}/x86_64-linux-gnu`, `${d}/aarch64-linux-gnu`])
-    .some((d) => fs.existsSync(`${d}/libvulkan.so.1`));
-
-/** Unpacks a brotli-compressed tar into `folder`, whole or not at all; returns whether it is there now. */
-function unpack(packed: string, folder: string): boolean {
-  if (fs.existsSync(path.join(folder, 'vk_swiftshader_icd.json'))) return true;
-  const partial = `${folder}.${process.pid}`;
-  try {
-    fs.mkdirSync(partial, { recursive: true });
-    const tar = zlib.brotliDecompressSync(fs.readFileSync(packed));
-    for (let at = 0; at + 512 <= tar.length && tar[at]; ) {
-      const field = (from: number, length: number) =>
-        tar.toString('latin1', at + from, at + from + length).replace(/\0.*$/s, '');
-      const size = parseInt(field(124, 12), 8);
-      if (field(156, 1) === '0' || field(156, 1) === '')
-        fs.writeFileSync(path.join(partial, path.basename(field(0, 100))), tar.subarray(at + 512, at + 512 + size), {
-          mode: 0o755,
-        });
-      at += 512 + 512 * Math.ceil(size / 512);
-    }
-    fs.renameSync(partial, folder);
-  } catch {
-    fs.rmSync(partial, { recursive: true, force: true }); // another process was first, or the place cannot be written
-  }
-  return fs.existsSync(path.join(folder, 'vk_swiftshader_icd.json'));
 }
 
 /** Runs `work` with the native warnings kept off stderr: Dawn prints limits that it lowers, which concerns nobody. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { nodeAdapters } from '../../platform/node_gpu.ts';
+import { swiftshaderRemedy } from '../../platform/swiftshader.ts';
 import { megabytes } from '../progress.ts';
 import { quietNativeWarnings } from '../quiet.ts';
 
@@ -26,7 +27,7 @@ async function adapters({ json }: { json?: boolean }): Promise<void> {
   const found = (await nodeAdapters()).map(({ name, description }) => ({ name, ...description }));
   if (json) return console.log(JSON.stringify(found));
   if (!found.length)
-    throw new MMARError('adapter', 'no adapter is here; install a Vulkan driver, or run npm ci for SwiftShader');
+    throw new MMARError('adapter', `no adapter is here: install a Vulkan driver${swiftshaderRemedy()}`);
   for (const { name, vendor, architecture, driver, kind, features, limits } of found) {
     const shown = Object.entries(limits).map(
       ([key, value]) => `${key} ${/Size$/.test(key) && !/Workgroup(s|Size)/.test(key) ? megabytes(value) : value}`,

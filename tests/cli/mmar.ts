@@ -27,10 +27,14 @@ export interface Run {
 export const newFolder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-test-'));
 
 /** Runs `mmar` with these words; it gets a SIGINT `stopAfter` milliseconds, or once its output has `stopAt`. */
-export function mmar(words: string[], { cwd = os.tmpdir(), stopAfter = 0, stopAt = '' } = {}): Promise<Run> {
+export function mmar(
+  words: string[],
+  { cwd = os.tmpdir(), stopAfter = 0, stopAt = '', env = {} as NodeJS.ProcessEnv, root: place = root } = {},
+): Promise<Run> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(root, 'cli/mmar.mjs'), ...words], {
+    const child = spawn(process.execPath, [path.join(place, 'cli/mmar.mjs'), ...words], {
       cwd,
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '',
