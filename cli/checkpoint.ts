@@ -7,8 +7,9 @@ import { compose } from '../loaders/compose.ts';
 import { withSettings } from '../model/settings.ts';
 import { nodePlatform } from '../platform/node.ts';
 import { usage } from './errors.ts';
-import { carriedCheckpoint, option, someText } from './options.ts';
+import { carriedCheckpoint } from './places.ts';
 import { stopSignal } from './stop.ts';
+import { option, someText } from './values.ts';
 
 export interface CheckpointOptions {
   model: string;

@@ -8,7 +8,8 @@ import { withSettings } from '../../model/settings.ts';
 import { writeFileWhole } from '../../platform/node.ts';
 import { addSetting } from '../checkpoint.ts';
 import { usage } from '../errors.ts';
-import { carriedCheckpoint, count, option, packageRoot, someText } from '../options.ts';
+import { count, option, someText } from '../options.ts';
+import { carriedCheckpoint, packageRoot } from '../places.ts';
 import { megabytes, Progress, secondsSince } from '../progress.ts';
 import { cleanups, stopSignal } from '../stop.ts';
 
