@@ -17,7 +17,7 @@ export interface AdapterDescription {
   limits: Record<string, number>;
 }
 
-const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+const wantedFeatures = ['shader-f16', 'subgroups', 'subgroup-size-control', 'timestamp-query'] as const;
 const wantedLimits = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',

@@ -1,11 +1,7 @@
-import type { Device } from '../engine/device.ts';
-import type { Constants, ShaderSource } from '../engine/pipeline.ts';
 import type { Candidate, Recorder } from '../engine/program.ts';
 import { type ElementType, f32Bits, type Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
-import matmulWgsl from './matmul.wgsl';
-import matmulRowsWgsl from './matmul_rows.wgsl';
-import matmulTiledWgsl from './matmul_tiled.wgsl';
+import { matmulCandidates } from './matmul_candidates.ts';
 import { transpose } from './transpose.ts';
 
 export type Activation = 'none' | 'gelu' | 'silu';
@@ -63,7 +59,7 @@ export interface Gemm {
  * The product of two matrices, either side transposed: y = act(alpha × (a b + plus) + bias) ⊙ gate + residual.
  *
  * The order of each sum depends on the shape and the kind of adapter alone: over k from first to last, but on hardware up
- * to eight rows are summed in 64 interleaved parts (`matmul_rows.wgsl`), which a tree adds up.
+ * to 64 rows are summed in 32 interleaved parts (`matmul_rows.wgsl`), which a tree adds up.
  * @returns [m, n]; with `plus` its sum follows a b's. Throws `shape` where operands or types do not fit each other
  */
 export function gemm(p: Recorder, g: Gemm): Tensor {
@@ -131,17 +127,18 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       write: [y],
       uniforms,
       shape: { m: a.rows, k: a.cols, n, x: a.type, w: b.type },
-      candidates: variants(p.device, a.rows).map((variant): Candidate => {
-        const { source, lanes, tileRows, ...own } = kernels[variant](p.device, a, n);
-        const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
-        return {
-          variant,
-          source,
-          constants: { x_element: `${a.type}x4`, ...own, ...constants },
-          uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
-          workgroups: [runs.tiles, Math.ceil(a.rows / tileRows)],
-        };
-      }),
+      candidates: matmulCandidates(p.device, a, n).map(
+        ({ variant, source, lanes, tileRows, constants: own }): Candidate => {
+          const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
+          return {
+            variant,
+            source,
+            constants: { x_element: `${a.type}x4`, ...own, ...constants },
+            uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
+            workgroups: [runs.tiles, Math.ceil(a.rows / tileRows)],
+          };
+        },
+      ),
     });
   });
   return y;
@@ -228,47 +225,6 @@ function rowSegments(b: Tensor, up: Tensor | undefined): Segment[] {
     }),
   );
 }
-
-/** `direct`: from memory, for CPUs; `tiled`: through workgroup memory; `rows`: eight rows at most, k split over threads. */
-type Variant = 'direct' | 'tiled' | 'rows';
-
-/** The variants that give a shape's bits, the best by rule first. */
-function variants(device: Device, rows: number): Variant[] {
-  if (device.software) return ['direct', 'tiled'];
-  return rows > 8 ? ['tiled', 'direct'] : ['rows'];
-}
-
-/** What a variant runs: `lanes` quads of columns × `tileRows` rows a workgroup; the rest are its own constants. */
-interface Kernel {
-  source: ShaderSource;
-  lanes: number;
-  tileRows: number;
-  [constant: string]: Constants[string] | ShaderSource;
-}
-
-/** Rows evenly over as few tiles as `most` rows a tile allow. */
-const evenTile = (rows: number, most: number): number => Math.ceil(rows / Math.ceil(rows / most));
-
-const kernels: Record<Variant, (device: Device, x: Tensor, outFeatures: number) => Kernel> = {
-  direct({ subgroupSize: subgroup }, x, outFeatures) {
-    // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of registers.
-    const tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : x.rows < 256 ? 14 : 28),
-      words = x.type === 'bf16' ? 2 : 4;
-    // Long workgroups have less overhead, but there must be enough of them for all cores.
-    const threads = quads(outFeatures) * Math.ceil(x.rows / tile_m) >= 64 * 16 ? 64 : 8,
-      base = { source: matmulWgsl, lanes: threads, threads, tile_m, tileRows: tile_m, words };
-    if (!subgroup || subgroup > threads) return { ...base, subgroup: 0, loads: 0 };
-    return { ...base, subgroup, loads: Math.ceil((tile_m * words) / subgroup), x_element: 'u32' };
-  },
-  tiled: (_, x) => {
-    const tile_m = x.rows > 32 ? 8 : x.rows > 16 ? 4 : 2;
-    return { source: matmulTiledWgsl, lanes: 16, tile_m, tileRows: 8 * tile_m };
-  },
-  rows: (_, x) => {
-    const tile_m = evenTile(Math.max(1, x.rows), 8);
-    return { source: matmulRowsWgsl, lanes: 1, tile_m, tileRows: tile_m };
-  },
-};
 
 /**
  * How the workgroups of columns `first` to `first + columns` of y lie over its runs: each run begins with a workgroup of

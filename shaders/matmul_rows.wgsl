@@ -1,16 +1,27 @@
-// y = act(α x wᵀ + b) (+ r), or x w, for one to eight rows on a GPU, such as a decode step: a workgroup computes one quad of
-// columns, its threads taking every 64th quad of k, so that w streams by once and in order; a tree adds their sums up. So
-// the order of a sum is not that of the other variants, which go over k from first to last.
+// y = act(α x wᵀ + b) (+ r), or x w, for up to 64 rows on a GPU, such as a decode step or a diffusion step: 32 threads share a
+// quad of columns, each taking every 32nd quad of k for tile_m rows, `ahead` of them at once, so that w streams by once for
+// these and in order; a tree adds their sums up. So the order of a sum is not that of the other variants, which go over k
+// from first to last.
+#if ${subgroup}
+enable subgroups;
+enable subgroup_size_control;
+#endif
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 #include "lib/matmul_operands.wgsl"
 
-var<workgroup> sums: array<vec4<f32>, 64u * ${tile_m}u>;
+var<workgroup> sums: array<vec4<f32>, ${threads}u * ${tile_m}u>;
 
-@compute @workgroup_size(64)
+#if ${subgroup}
+@compute @workgroup_size(${threads}) @subgroup_size(${subgroup})
+#else
+@compute @workgroup_size(${threads})
+#endif
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
-  let quad = shape.first_quad[run] + group.x - shape.first_tile[run];
+  let mine = shape.first_quad[run] + (group.x - shape.first_tile[run]) * ${lanes}u + lane / 32u;
+  let quad = min(mine, shape.first_quad[run + 1u] - 1u);
+  let part = lane % 32u;
 #for n in 4
   let n#n = column_of(quad, #nu);
 #endfor
@@ -21,40 +32,54 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for s in ${operands}
   {
     let begin = #s_begin(run);
-    for (var k = lane; k < shape.#s_quads; k += 64u) {
+    for (var k = part; k < shape.#s_quads; k += 32u * ${ahead}u) {
+#for h in ${ahead}
+      let k#h = min(k + 32u * #hu, shape.#s_quads - 1u);
 #for n in 4
 #if ${transposed}
-      let w#n = #s_weights(n#n, k);
+      let w#h_#n = #s_weights(n#n, k#h);
 #else
-      let w#n = load_w(row_of(k, #nu), quad);
+      let w#h_#n = load_w(row_of(k#h, #nu), quad);
 #endif
 #endfor
 #for i in ${tile_m}
+      let x#h_#i = #s[min(first_row + #iu, shape.rows - 1u) * shape.#s_pitch + begin + k#h];
+#endfor
+#endfor
+#for h in ${ahead}
+#for i in ${tile_m}
       {
-        let v = from_${x}(#s[min(first_row + #iu, shape.rows - 1u) * shape.#s_pitch + begin + k]);
+        let v = from_${x}(select(${x}x4(), x#h_#i, k + 32u * #hu < shape.#s_quads));
 #if ${transposed}
-        c#i += vec4<f32>(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
+        c#i += v.x * vec4<f32>(w#h_0.x, w#h_1.x, w#h_2.x, w#h_3.x);
+        c#i += v.y * vec4<f32>(w#h_0.y, w#h_1.y, w#h_2.y, w#h_3.y);
+        c#i += v.z * vec4<f32>(w#h_0.z, w#h_1.z, w#h_2.z, w#h_3.z);
+        c#i += v.w * vec4<f32>(w#h_0.w, w#h_1.w, w#h_2.w, w#h_3.w);
 #else
-        c#i += v.x * w0 + v.y * w1 + v.z * w2 + v.w * w3;
+        c#i += v.x * w#h_0;
+        c#i += v.y * w#h_1;
+        c#i += v.z * w#h_2;
+        c#i += v.w * w#h_3;
 #endif
       }
+#endfor
 #endfor
     }
   }
 #endfor
 #for i in ${tile_m}
-  sums[#iu * 64u + lane] = c#i;
+  sums[#iu * ${threads}u + lane] = c#i;
 #endfor
   workgroupBarrier();
-  for (var stride = 32u; stride > 0u; stride >>= 1u) {
-    if (lane < stride) {
+  for (var stride = 16u; stride > 0u; stride >>= 1u) {
+    if (part < stride) {
 #for i in ${tile_m}
-      sums[#iu * 64u + lane] += sums[#iu * 64u + lane + stride];
+      sums[#iu * ${threads}u + lane] += sums[#iu * ${threads}u + lane + stride];
 #endfor
     }
     workgroupBarrier();
   }
-  if (lane < ${tile_m}u && first_row + lane < shape.rows) {
-    store(first_row + lane, quad, sums[lane * 64u]);
+  if (part < ${tile_m}u && first_row + part < shape.rows && mine == quad) {
+    store(first_row + part, quad, sums[part * ${threads}u + lane - part]);
   }
 }

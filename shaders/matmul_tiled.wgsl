@@ -1,75 +1,108 @@
-// y = act(α x wᵀ + b) (+ r), or x w, for many rows on a GPU: a workgroup of 8 × 8 threads stages tiles of x and w in
-// workgroup memory as f32; a thread computes tile_m rows × two quads of columns, summing over k in order.
+// y = act(α x wᵀ + b) (+ r), or x w, for many rows on a GPU: a workgroup of `across` × `down` threads stages tiles of x and w
+// in workgroup memory as f32; a thread computes tile_m rows × tile_n quads of columns, summing over k in order. All loads of a
+// tile are under way before the first is stored. The tiles' strides keep both stores and loads from meeting in a bank.
+#if ${subgroup}
+enable subgroups;
+enable subgroup_size_control;
+#endif
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 #include "lib/matmul_operands.wgsl"
 
-const rows = 8u * ${tile_m}u; // of a workgroup's tile
-const depth = 8u; // quads of k in a tile
-var<workgroup> x_tile: array<vec4<f32>, depth * rows>; // [k][row]
-var<workgroup> w_tile: array<vec4<f32>, depth * 64u>; // [k][column of its quad, or row of k][quad]: neighbours read neighbours
+const depth = ${depth}u; // quads of k in a tile
+const across = ${across}u; // threads side by side
+const rows = ${down}u * ${tile_m}u; // of a workgroup's tile
+const quads = across * ${tile_n}u; // of columns of a workgroup's tile
+const x_stride = rows + ${skip}u; // from one quad of k to the next
+const q_stride = quads + 1u; // from one column of a quad to the next
+const w_stride = 4u * quads + 4u + 4u * ${skip}u;
+var<workgroup> x_tile: array<vec4<f32>, depth * x_stride>; // [k][row]
+var<workgroup> w_tile: array<vec4<f32>, depth * w_stride>; // [k][column of its quad, or row of k][quad]: neighbours read neighbours
 
-@compute @workgroup_size(64)
+#if ${subgroup}
+@compute @workgroup_size(${threads}) @subgroup_size(${subgroup})
+#else
+@compute @workgroup_size(${threads})
+#endif
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
-  let first_quad = shape.first_quad[run] + (group.x - shape.first_tile[run]) * 16u;
+  let first_quad = shape.first_quad[run] + (group.x - shape.first_tile[run]) * quads;
   let end_quad = shape.first_quad[run + 1u];
   let first_row = group.y * rows;
-  let across = lane % 8u;
-  let down = lane / 8u;
+  // What this thread stages: one quad of k of every (threads / depth)-th row.
+  let deep = lane % depth;
+  let line = lane / depth;
+  let to_x = deep * x_stride + line;
+  let to_w = deep * w_stride + (line % 4u) * q_stride + line / 4u;
+  // What it computes.
+  let column = lane % across;
+  let row = lane / across;
 #for i in ${tile_m}
-  var c#i = vec4<f32>();
-  var d#i = vec4<f32>();
+#for n in ${tile_n}
+  var c#i_#n = vec4<f32>();
+#endfor
 #endfor
 #for s in ${operands}
   {
     let begin = #s_begin(run);
-    for (var k = 0u; k < shape.#s_quads; k += depth) {
-      let at = k + across;
-      let inside = at < shape.#s_quads;
-      let clamped = min(at, shape.#s_quads - 1u);
-      for (var r = down; r < rows; r += 8u) {
-        let row = min(first_row + r, shape.rows - 1u);
-        x_tile[across * rows + r] = select(vec4<f32>(), from_${x}(#s[row * shape.#s_pitch + begin + clamped]), inside);
-      }
+#for i in ${x_loads}
+    let xr#i = min(first_row + line + #iu * ${lines}u, shape.rows - 1u) * shape.#s_pitch + begin;
+#endfor
+#for i in ${w_loads}
 #if ${transposed}
-      for (var n = down; n < 64u; n += 8u) {
-        let column = column_of(first_quad, n);
-        w_tile[across * 64u + (n % 4u) * 16u + n / 4u] = select(vec4<f32>(), #s_weights(column, clamped), inside);
-      }
+    let column#i = column_of(first_quad, line + #iu * ${lines}u);
+#endif
+#endfor
+    for (var k = 0u; k < shape.#s_quads; k += depth) {
+      let at = min(k + deep, shape.#s_quads - 1u);
+      let inside = k + deep < shape.#s_quads;
+#for i in ${x_loads}
+      let xv#i = #s[xr#i + at];
+#endfor
+#for i in ${w_loads}
+#if ${transposed}
+      let wv#i = select(vec4<f32>(), #s_weights(column#i, at), inside);
 #else
-      for (var n = lane; n < depth * 64u; n += 64u) {
-        w_tile[n] = load_w(row_of(k, n / 16u), min(first_quad + n % 16u, shape.w_pitch - 1u));
+      let wv#i = load_w(row_of(k, (lane + #iu * ${threads}u) / quads), min(first_quad + (lane + #iu * ${threads}u) % quads, shape.w_pitch - 1u));
+#endif
+#endfor
+#for i in ${x_loads}
+      x_tile[to_x + #iu * ${lines}u] = from_${x}(select(${x}x4(), xv#i, inside));
+#endfor
+#for i in ${w_loads}
+#if ${transposed}
+      w_tile[to_w + #iu * ${lines}u / 4u] = wv#i;
+#else
+      {
+        let n = lane + #iu * ${threads}u;
+        w_tile[n / quads / 4u * w_stride + n / quads % 4u * q_stride + n % quads] = wv#i;
       }
 #endif
+#endfor
       workgroupBarrier();
       for (var j = 0u; j < depth; j++) {
-#for n in 4
-        let p#n = w_tile[j * 64u + #nu * 16u + across];
-        let q#n = w_tile[j * 64u + #nu * 16u + across + 8u];
+#for n in ${tile_n}
+        let p#n = w_tile[j * w_stride + column + #nu * across];
+        let q#n = w_tile[j * w_stride + column + #nu * across + q_stride];
+        let r#n = w_tile[j * w_stride + column + #nu * across + 2u * q_stride];
+        let s#n = w_tile[j * w_stride + column + #nu * across + 3u * q_stride];
 #endfor
 #for i in ${tile_m}
         {
-          let v = x_tile[j * rows + #iu * 8u + down];
+          let v = x_tile[j * x_stride + row + #iu * ${down}u];
+#for n in ${tile_n}
 #if ${transposed}
-          c#i += v.x * vec4<f32>(p0.x, p1.x, p2.x, p3.x);
-          c#i += v.y * vec4<f32>(p0.y, p1.y, p2.y, p3.y);
-          c#i += v.z * vec4<f32>(p0.z, p1.z, p2.z, p3.z);
-          c#i += v.w * vec4<f32>(p0.w, p1.w, p2.w, p3.w);
-          d#i += v.x * vec4<f32>(q0.x, q1.x, q2.x, q3.x);
-          d#i += v.y * vec4<f32>(q0.y, q1.y, q2.y, q3.y);
-          d#i += v.z * vec4<f32>(q0.z, q1.z, q2.z, q3.z);
-          d#i += v.w * vec4<f32>(q0.w, q1.w, q2.w, q3.w);
+          c#i_#n += v.x * vec4<f32>(p#n.x, q#n.x, r#n.x, s#n.x);
+          c#i_#n += v.y * vec4<f32>(p#n.y, q#n.y, r#n.y, s#n.y);
+          c#i_#n += v.z * vec4<f32>(p#n.z, q#n.z, r#n.z, s#n.z);
+          c#i_#n += v.w * vec4<f32>(p#n.w, q#n.w, r#n.w, s#n.w);
 #else
-          c#i += v.x * p0;
-          c#i += v.y * p1;
-          c#i += v.z * p2;
-          c#i += v.w * p3;
-          d#i += v.x * q0;
-          d#i += v.y * q1;
-          d#i += v.z * q2;
-          d#i += v.w * q3;
+          c#i_#n += v.x * p#n;
+          c#i_#n += v.y * q#n;
+          c#i_#n += v.z * r#n;
+          c#i_#n += v.w * s#n;
 #endif
+#endfor
         }
 #endfor
       }
@@ -78,14 +111,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 #endfor
 #for i in ${tile_m}
-  {
-    let row = first_row + #iu * 8u + down;
-    if (row < shape.rows && first_quad + across < end_quad) {
-      store(row, first_quad + across, c#i);
-    }
-    if (row < shape.rows && first_quad + across + 8u < end_quad) {
-      store(row, first_quad + across + 8u, d#i);
-    }
+#for n in ${tile_n}
+  if (first_row + #iu * ${down}u + row < shape.rows && first_quad + column + #nu * across < end_quad) {
+    store(first_row + #iu * ${down}u + row, first_quad + column + #nu * across, c#i_#n);
   }
+#endfor
 #endfor
 }

@@ -1,5 +1,5 @@
-// The kernels of matmul that a GPU gets, which any adapter can run: `tiled` sums in the same order as `direct`, to the bit;
-// `rows` splits the sum over threads.
+// The kernels of matmul that a GPU gets, which any adapter can run: all candidates of a shape give the same bits; `tiled` sums
+// in the order of `direct`, `rows` splits the sum over threads.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Device } from '../../engine/device.ts';
@@ -21,29 +21,50 @@ async function variantOf(on: Device, rows: number): Promise<string> {
 }
 
 test('the rule, and a variant that is forced where it is a candidate', async () => {
-  assert.is(await variantOf(hardware, 8), 'rows');
-  assert.is(await variantOf(hardware, 9), 'tiled');
-  assert.is(await variantOf(forced, 8), 'rows');
-  assert.is(await variantOf(forced, 9), 'direct');
+  assert.is(await variantOf(hardware, 64), 'rows');
+  assert.match(await variantOf(hardware, 65), /^tiled/);
+  assert.is(await variantOf(forced, 64), 'rows');
+  assert.is(await variantOf(forced, 65), 'direct');
   if (device.software) assert.is(await variantOf(device, 9), 'direct');
 });
 
-// Widths and k that fill tiles (64 columns, 32 of k, 16 to 64 rows; 256 of k for the 64 threads of \`rows\`), and one more or less.
-for (const [m, k, n] of [
+/** A device that forces a variant. */
+async function forcing(variant: string): Promise<Device> {
+  const on = await hardwareDevice();
+  on.tuning = new Tuning(`matmul:${variant}`);
+  return on;
+}
+const others = new Map<string, Device>();
+for (const variant of [
+  'rows_8',
+  'rows_4',
+  'rows_2',
+  'rows_1',
+  'tiled',
+  'tiled_small',
+  'tiled_one',
+  'tiled_four',
+  'direct',
+])
+  others.set(variant, await forcing(variant));
+
+// Widths and k that fill tiles (64 and 128 columns and rows, 16 and 32 of k; 128 of k for the 32 threads of `rows`), and one
+// more or less; variants whose bits must be the rule's, each a pipeline to compile.
+for (const [m, k, n, variants = ''] of [
   [1, 1, 1],
-  [3, 5, 7],
-  [8, 100, 515],
+  [3, 5, 7, 'rows_2 rows_1'],
+  [8, 100, 515, 'rows_8 rows_2'],
   [2, 256, 64],
   [7, 257, 65],
   [5, 1024, 12],
   [8, 1029, 4],
   [9, 32, 64],
   [16, 31, 63],
-  [17, 33, 65],
-  [20, 33, 130],
-  [33, 64, 128],
-  [65, 36, 60],
-]) {
+  [33, 130, 35, 'rows_8 rows_2 rows_1'],
+  [64, 64, 128],
+  [65, 36, 60, 'tiled tiled_small tiled_one tiled_four direct'],
+  [130, 67, 131, 'tiled tiled_small tiled_one tiled_four direct'],
+] as [number, number, number, string?][]) {
   const x = numbers(m * k, 'bf16'),
     w = numbers(n * k, 'bf16', 2),
     bias = numbers(n, 'bf16', 3),
@@ -59,9 +80,13 @@ for (const [m, k, n] of [
     const want = reference(x, w, m, k, n).map((v, i) => v + bias[i % n] + residual[i]);
     const got = await by(hardware);
     assert.ok(relativeRms(got, want) < 1e-6, `off by ${relativeRms(got, want)}`);
-    if (device.software && m > 8) assert.equal([...got], [...(await by(device))]);
+    if (device.software && m > 64) assert.equal([...got], [...(await by(device))]);
+    for (const variant of variants.split(' ').filter(Boolean)) {
+      if (device.software) assert.is(await variantOf(others.get(variant)!, m), variant);
+      assert.equal([...(await by(others.get(variant)!))], [...got], variant);
+    }
   });
-  if (![3, 7, 17, 33].includes(m)) continue; // each is a pipeline to compile
+  if (![3, 33, 65].includes(m)) continue; // each is a pipeline to compile
   test(`[${m}, ${k}] × [${k}, ${n}]`, async () => {
     const turned = Float32Array.from({ length: k * n }, (_, i) => w[(i % n) * k + Math.floor(i / n)]);
     const a = tensor('bf16', [m, k], x, hardware),
@@ -84,7 +109,7 @@ test('PLoRA over three projections, in both', async () => {
       firstColumns: [0, 8, 12],
     },
   });
-  for (const rows of [5, 10]) {
+  for (const rows of [5, 70]) {
     const x = numbers(rows * k, 'bf16');
     const by = (on: Device) =>
       run((p) => linear(p, tensor('bf16', [rows, k], x, on), layer(on), { type: 'f32', lora: true }), on);

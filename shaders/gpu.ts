@@ -1,0 +1,21 @@
+import type { Device } from '../engine/device.ts';
+
+/**
+ * How many values a thread may keep before a GPU's compiler moves some to memory, as its compiler showed (docs/performance.md):
+ * `many` (NVIDIA, AMD, Apple, and Intel where the size of subgroups can be asked for), `some` (Adreno) or `few` (Mali, Intel
+ * else, and who is unknown).
+ */
+export function registers(device: Device): 'many' | 'some' | 'few' {
+  const { vendor } = device.adapter;
+  if (/nvidia|amd|ati|apple/i.test(vendor) || narrowSubgroup(device)) return 'many';
+  return /qualcomm/i.test(vendor) ? 'some' : 'few';
+}
+
+/**
+ * The size of subgroups to ask for, 0: any. Intel's registers hold a value of each thread of a subgroup: in the smallest each
+ * thread has twice as many as in the size that browsers ask for.
+ */
+export function narrowSubgroup(device: Device): number {
+  const controlled = (device.gpu.features as ReadonlySet<string>).has('subgroup-size-control');
+  return controlled && /intel/i.test(device.adapter.vendor) ? device.gpu.adapterInfo.subgroupMinSize : 0;
+}
