@@ -27,6 +27,18 @@ export function philox(counter: readonly number[], seed: readonly number[]): num
   return [x, y, z, w];
 }
 
+/** Four standard normal numbers: those of lib/normal.wgsl, in f64. */
+export function normals(counter: readonly number[], seed: readonly number[]): number[] {
+  const [x, y, z, w] = philox(counter, seed);
+  return [...normalPair(x, y), ...normalPair(z, w)];
+}
+
+function normalPair(a: number, b: number): [number, number] {
+  const radius = Math.sqrt(-2 * Math.log(((a >>> 8) + 1) * 2 ** -24));
+  const angle = 2 * Math.PI * (b >>> 8) * 2 ** -24;
+  return [radius * Math.cos(angle), radius * Math.sin(angle)];
+}
+
 /** A seed (a whole number from 0 to 2^53 - 1) as the key's two words. */
 export const seedWords = (seed: number): [number, number] => [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
 
@@ -45,4 +57,5 @@ export function permutation(n: number, seed: number): Uint32Array<ArrayBuffer> {
 export const noiseStream = 0,
   stepNoiseStream = 1,
   orderStream = 2,
-  textStream = 3;
+  textStream = 3,
+  roundingStream = 4;

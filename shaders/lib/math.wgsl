@@ -53,10 +53,8 @@ fn sin_cos_(x: f32) -> vec2<f32> {
   return vec2<f32>(select(swapped.x, -swapped.x, q >= 2), select(swapped.y, -swapped.y, q == 1 || q == 2));
 }
 
-// 1 - erf x: |relative error| < 2e-6 up to x = 3, < 8e-6 up to 9 and constant from there on; a Chebyshev fit (Numerical
-// Recipes, erfcc).
-fn erfc_(x: f32) -> f32 {
-  let z = min(abs(x), 9.0);
+// (t, p) with 1 - erf z = t e^(p - z²), z from 0 up; a Chebyshev fit (Numerical Recipes, erfcc).
+fn erfc_terms(z: f32) -> vec2<f32> {
   let u = 1.0 + 0.5 * z;
   let t = 1.0 / u;
   var p = 0.17087277 / u - 0.82215223;
@@ -67,9 +65,25 @@ fn erfc_(x: f32) -> f32 {
   p = p * t + 0.09678418;
   p = p * t + 0.37409196;
   p = p * t + 1.00002368;
-  p = p * t - 1.26551223;
-  let e = t * exp_(p - z * z);
+  return vec2<f32>(t, p * t - 1.26551223);
+}
+
+// 1 - erf x: |relative error| < 2e-6 up to x = 3, < 8e-6 up to 9 and constant from there on.
+fn erfc_(x: f32) -> f32 {
+  let z = min(abs(x), 9.0);
+  let terms = erfc_terms(z);
+  let e = terms.x * exp_(terms.y - z * z);
   return select(e, 2.0 - e, x < 0.0);
+}
+
+// e^(x²) (1 - erf x), x from 0 up: |relative error| < 5e-7.
+fn erfcx_(x: f32) -> f32 {
+  let terms = erfc_terms(x);
+  return terms.x * exp_(terms.y);
+}
+
+fn erfcx4_(v: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(erfcx_(v.x), erfcx_(v.y), erfcx_(v.z), erfcx_(v.w));
 }
 
 fn none(v: vec4<f32>) -> vec4<f32> {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { normalNoise } from '../../shaders/normal_noise.ts';
-import { philox, seedWords } from '../../shaders/random.ts';
+import { normals, philox, seedWords } from '../../shaders/random.ts';
 import { device, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 
 /** Noise [rows, cols] for a seed and a stream. */
@@ -11,18 +11,8 @@ async function noise(rows: number, cols: number, seed: number, stream: number, s
   return unpad(await device.read(raw(y)), cols);
 }
 
-/** Box-Muller in f64 on the same words: quad i's four numbers. */
-function normals(i: number, seed: number, stream: number): number[] {
-  const [a, b, c, d] = philox([i, stream, 0, 0], seedWords(seed));
-  return [
-    [a, b],
-    [c, d],
-  ].flatMap(([u, v]) => {
-    const radius = Math.sqrt(-2 * Math.log(((u >>> 8) + 1) / 2 ** 24)),
-      angle = (2 * Math.PI * (v >>> 8)) / 2 ** 24;
-    return [radius * Math.cos(angle), radius * Math.sin(angle)];
-  });
-}
+/** Quad i's four numbers, in f64. */
+const quad = (i: number, seed: number, stream: number): number[] => normals([i, stream, 0, 0], seedWords(seed));
 
 test('philox gives the published numbers', () => {
   // The known answers of Random123, philox4x32-10.
@@ -51,7 +41,7 @@ for (const [rows, cols, seed, stream, scale] of [
       rowQuads = Math.ceil(cols / 4);
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < cols; c++) {
-        const want = scale * normals(r * rowQuads + Math.floor(c / 4), seed, stream)[c % 4],
+        const want = scale * quad(r * rowQuads + Math.floor(c / 4), seed, stream)[c % 4],
           y = got[r * cols + c];
         assert.ok(Math.abs(y - want) <= 2e-6 * scale, `[${r}, ${c}]: ${y}, want ${want}`);
       }
@@ -83,12 +73,12 @@ test('other seeds and streams give other, unrelated numbers; the same give the s
         [1 + 2 ** 32, 0],
       ].map(([seed, stream]) => noise(64, 16, seed, stream)),
     );
-  all.forEach((a, i) =>
-    all.forEach((b, j) => {
+  for (const [i, a] of all.entries()) {
+    for (const [j, b] of all.entries()) {
       const correlation = a.reduce((sum, v, k) => sum + v * b[k], 0) / n;
       if (i !== j) assert.ok(Math.abs(correlation) < 5 / Math.sqrt(n), `${i}, ${j}: ${correlation}`);
-    }),
-  );
+    }
+  }
   assert.equal([...(await noise(64, 16, 1, 0))], [...all[0]]);
 });
 

@@ -4,8 +4,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Recorder } from '../../engine/program.ts';
 import type { Tensor } from '../../engine/tensor.ts';
+import { boardSteps, stepRow } from '../../numerics/chessboard.ts';
 import { addSilu } from '../../shaders/add_silu.ts';
+import { advance } from '../../shaders/advance.ts';
 import { gqa, selfAttention } from '../../shaders/attention.ts';
+import { chessboardStep } from '../../shaders/chessboard.ts';
 import { conv2d } from '../../shaders/conv2d.ts';
 import { groupNorm } from '../../shaders/group_norm.ts';
 import { layerNorm } from '../../shaders/layer_norm.ts';
@@ -206,6 +209,26 @@ if (device.software) {
     await run((p) => normalNoise(p, tensor('u32', [2], [1, 2]), 3, y, 0.9));
     return device.read(y);
   });
+  for (const [type, want] of [
+    ['bf16', 'b36ec3d3'],
+    ['f16', '084de7d2'],
+    ['f32', 'a12f8f67'],
+  ] as const)
+    same(`chessboard_step ${type}`, want, async () => {
+      const x = random('f32', 100, 4, 1);
+      const tables = {
+        steps: tensor('f32', [20, 24], boardSteps('epsilon', 20, 0.5).flatMap(stepRow)),
+        step: tensor('u32', [1], [0]),
+        seed: tensor('u32', [2], [1, 2]),
+      };
+      await run((p) => {
+        for (let step = 0; step < 20; step++) {
+          chessboardStep(p, x, tables, { type, noisy: true });
+          advance(p, tables.step, 1);
+        }
+      });
+      return device.read(x);
+    });
   same('sampler_step', '9293cb19', async () => {
     const x = random('f32', 10, 16, 1),
       table = tensor('f32', [2, 4], [0, 0, 0, 0, 0.3, 0.9, 0.1, 1]);
