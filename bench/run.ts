@@ -1,6 +1,8 @@
 import type { Device } from '../engine/device.ts';
+import { type ConfigName, namedConfig } from './configs.ts';
+import { madeModel, modelFigures } from './figures.ts';
 import { measureLimits } from './limits.ts';
-import { type Report, schema } from './report.ts';
+import { type ModelRow, type Report, schema } from './report.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** What a caller knows that the device does not tell. */
@@ -17,6 +19,8 @@ export interface BenchOptions {
   only?: string[];
   /** Two minutes at most, with fewer samples of fewer shapes. */
   quick?: boolean;
+  /** Whose whole is measured: MMAR-0.5B unless given, where `quick` asks a CPU the carried one. */
+  config?: string;
   signal?: AbortSignal;
   /** What is being done. */
   onProgress?: (what: string) => void;
@@ -38,11 +42,28 @@ export async function runBench(device: Device, about: About, options: BenchOptio
       report.limit_spread = spread;
       found();
     }
+    if (wants('model')) {
+      const name = options.config ?? defaultModel(device, options);
+      onProgress?.(`${name}: making the weights`);
+      const model = await madeModel(device, namedConfig(name), name);
+      try {
+        const onRow = (row: ModelRow) => {
+          report.model.push(row);
+          found();
+        };
+        await modelFigures(model, name, { budget: options.quick ? 15 : 60, signal, onProgress, onRow });
+      } finally {
+        await model.close();
+      }
+    }
     return report;
   } finally {
     watch.destroy();
   }
 }
+
+const defaultModel = (device: Device, { quick }: BenchOptions): ConfigName =>
+  device.software && quick ? 'emoji' : 'mmar-0.5b';
 
 function emptyReport({ adapter }: Device, { name, runtime, version }: About, { clock }: Stopwatch): Report {
   const { vendor, architecture, device, driver, kind, features, limits } = adapter;

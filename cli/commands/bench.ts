@@ -3,12 +3,13 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { compareReports } from '../../bench/compare.ts';
+import { type ConfigName, configs } from '../../bench/configs.ts';
 import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
 import { type Report, readReport } from '../../bench/report.ts';
 import { type BenchOptions, runBench } from '../../bench/run.ts';
 import { dependencies, version } from '../../package.json';
 import { usage } from '../errors.ts';
-import { option, someText } from '../options.ts';
+import { oneOf, option, someText } from '../options.ts';
 import { Progress, table } from '../progress.ts';
 import { withAdapter } from '../session.ts';
 import { stopSignal } from '../stop.ts';
@@ -28,6 +29,7 @@ interface Options {
   adapter?: string;
   only?: string;
   quick?: boolean;
+  config?: string;
   compare?: boolean;
   json?: boolean;
   markdown?: boolean;
@@ -42,6 +44,13 @@ export function addBench(program: Command): void {
       option('--adapter <name>', 'hardware, swiftshader, lavapipe, or a part of a name of mmar adapters', someText),
     )
     .addOption(option('--only <names>', 'limits, kernels, model, or names of kernels, with commas', someText))
+    .addOption(
+      option(
+        '--config <name>',
+        `whose figures: ${Object.keys(configs).join(', ')}; weights are made, not loaded`,
+        oneOf(...(Object.keys(configs) as ConfigName[])),
+      ),
+    )
     .option('--quick', 'fewer samples of fewer shapes: two minutes at most')
     .option('--compare', 'compare reports in place of measuring')
     .option('--json', 'print the report as JSON')
@@ -70,7 +79,7 @@ const about = (name: string) => ({
   version,
 });
 
-const benchOptions = ({ only, quick }: Options): BenchOptions => ({ only: only?.split(','), quick });
+const benchOptions = ({ only, quick, config }: Options): BenchOptions => ({ only: only?.split(','), quick, config });
 
 function show(report: Report, { json, markdown: asMarkdown }: Options): void {
   if (json) console.log(JSON.stringify(report, undefined, 1));

@@ -1,0 +1,159 @@
+import type { Device } from '../engine/device.ts';
+import { Profile } from '../engine/profile.ts';
+import { asMMAR, parseConfig } from '../model/config.ts';
+import { MMAR } from '../model/mmar.ts';
+import { planParts } from '../model/parts.ts';
+import { declaredCheckpoint } from '../model/random_weights.ts';
+import { TextSequence } from '../model/text.ts';
+import { permutation } from '../shaders/random.ts';
+import type { ModelRow } from './report.ts';
+import { makeWeights } from './weights.ts';
+
+export interface FigureOptions {
+  /** Seconds after which a drawing is left and its time told by the steps that were done. */
+  budget?: number;
+  signal?: AbortSignal;
+  onProgress?: (what: string) => void;
+  onRow?: (row: ModelRow) => void;
+}
+
+/** A model of that `config.json` with weights that are made on the device: no file, no download. The caller closes it. */
+export async function madeModel(device: Device, json: unknown, name: string): Promise<MMAR> {
+  const config = asMMAR(parseConfig(json, name), name),
+    checkpoint = declaredCheckpoint(json, name),
+    parts = planParts(checkpoint, config, 'bf16', device.maxBinding);
+  await makeWeights(device, parts.weights);
+  parts.prepare(device);
+  return new MMAR(device, checkpoint, config, parts, {});
+}
+
+/** Times what a model does, by the clock until the queue is empty; a figure a row. */
+export async function modelFigures(
+  model: MMAR,
+  name: string,
+  { budget = 60, signal, onProgress, onRow }: FigureOptions = {},
+): Promise<ModelRow[]> {
+  const rows: ModelRow[] = [];
+  const figures = new Figures(model, budget, signal, (figure, value, unit) => {
+    const row = { model: name, figure, value, unit };
+    rows.push(row);
+    onRow?.(row);
+  });
+  onProgress?.(`${name}: reading text`);
+  await figures.text();
+  onProgress?.(`${name}: the image tokenizer`);
+  await figures.tokenizer();
+  onProgress?.(`${name}: drawing`);
+  await figures.drawing();
+  figures.memory();
+  return rows;
+}
+
+class Figures {
+  private readonly device: Device;
+
+  constructor(
+    private readonly model: MMAR,
+    private readonly budget: number,
+    private readonly signal: AbortSignal | undefined,
+    private readonly add: (figure: string, value: number, unit: string) => void,
+  ) {
+    this.device = model.device;
+  }
+
+  /** Prefill and decoding, behind as much text as the model has positions for, 512 at most. */
+  async text(): Promise<void> {
+    const { llm, config } = this.model.parts,
+      decoded = 17,
+      length = Math.min(512, config.llm.max_position_embeddings - decoded - 1);
+    const text = new TextSequence(this.device, llm, length + decoded + 1),
+      ids = Array.from({ length }, (_, i) => (i * 7919) % llm.vocab_size),
+      greedy = { temperature: 0, top_p: 1 };
+    const prefill = async () => {
+      text.begin(ids, 0, 1);
+      await text.prefill(length, greedy, this.signal);
+    };
+    const decode = async (count: number) => {
+      const settings = { ...greedy, max_new_tokens: count, seed: 1, eosIds: [] };
+      for await (const _ of text.decode(length, settings, this.signal));
+    };
+    try {
+      const first = await this.seconds(prefill);
+      this.add(`first token of ${length}, with compiling`, first, 's');
+      this.add(`text prefill of ${length}`, length / (await this.seconds(prefill)), 'tokens/s');
+      await this.seconds(() => decode(2)); // compiles
+      await this.seconds(prefill);
+      this.add(
+        `decoding behind ${length}`,
+        (decoded - 1) / (await this.seconds(() => decode(decoded - 1))),
+        'tokens/s',
+      );
+    } finally {
+      await text.release();
+    }
+  }
+
+  /** A picture to its tokens and back. */
+  async tokenizer(): Promise<void> {
+    const { config } = this.model,
+      { resolution, in_channels, embed_dim } = config.image_tokenizer;
+    const planes = Float32Array.from({ length: in_channels * resolution ** 2 }, (_, i) => Math.sin(i)),
+      tokens = new Float32Array(config.image_tokens * embed_dim);
+    const encode = () => this.model.encodePixels(planes, this.signal),
+      decode = () => this.model.decode(tokens, this.signal);
+    await this.seconds(encode);
+    this.add('picture to tokens', 1000 * (await this.seconds(encode)), 'ms');
+    await this.seconds(decode);
+    this.add('tokens to picture', 1000 * (await this.seconds(decode)), 'ms');
+  }
+
+  /** A picture with guidance and the model's own settings: its steps by part, and how many a minute there would be. */
+  async drawing(): Promise<void> {
+    const { device, model } = this,
+      settings = { ...model.defaults, cfg: 3 },
+      start = performance.now();
+    const words = Array.from({ length: 24 }, (_, i) => i + 1),
+      order = permutation(model.config.image_tokens, 1);
+    let last = start,
+      steps = 0,
+      timed = 0;
+    const before = device.profile;
+    for await (const step of model.draw(
+      { before: words, uncond: words.slice(0, 12), order, noise: { seed: 1 } },
+      settings,
+      this.signal,
+    )) {
+      await device.idle(this.signal);
+      steps++;
+      const now = performance.now();
+      if (steps === 1) this.add('first step of a picture, with prefill and compiling', (now - start) / 1000, 's');
+      else timed += (now - last) / 1000;
+      if (steps === 2) this.parts(device.profile);
+      if (steps === 1) device.profile = new Profile(device.gpu);
+      if (steps === 2) device.profile = before;
+      last = performance.now();
+      if (steps > 1 && (now - start) / 1000 > this.budget && step.known < step.total) break;
+    }
+    if (!timed) return;
+    const picture = (timed / (steps - 1)) * settings.iterations,
+      of = steps < settings.iterations ? `, from ${steps} of ${settings.iterations} steps` : '';
+    this.add(`pictures a minute, one at once${of}`, 60 / picture, 'pictures');
+  }
+
+  memory(): void {
+    this.add('weights', this.model.memory().weights / 1e6, 'MB');
+    this.add('peak memory on the device', this.model.memory().peak / 1e6, 'MB');
+  }
+
+  private parts(profile: Profile | undefined): void {
+    const parts = Object.entries(profile?.seconds ?? {});
+    for (const [part, seconds] of parts) this.add(`masked-AR step: ${part}`, 1000 * seconds, 'ms');
+  }
+
+  private async seconds(run: () => Promise<unknown>): Promise<number> {
+    const start = performance.now();
+    await run();
+    await this.device.idle(this.signal);
+    return (performance.now() - start) / 1000;
+  }
+}
