@@ -49,7 +49,8 @@ export async function modelFigures(
   return rows;
 }
 
-class Figures {
+/** What is timed of a model, in three parts. */
+export class Figures {
   private readonly device: Device;
 
   constructor(

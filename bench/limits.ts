@@ -40,6 +40,7 @@ export interface LimitOptions {
 
 /** A run of a probe that is long enough to fill the device. */
 const enoughMs = 4,
+  fmaRounds = 32,
   threads = 64,
   mostGroups = 65_535;
 
@@ -51,25 +52,25 @@ export async function measureLimits(watch: Stopwatch, { signal, onProgress }: Li
     limits[key] = value;
     limits.spread[key] = spread;
   };
-  const probes = new Probes(device, watch, signal);
+  const probes = new Probes(device, signal);
   try {
     onProgress?.('multiply-adds');
-    const f32 = await probes.multiplyAdds('f32');
+    const f32 = await probes.multiplyAdds(watch, 'f32');
     keep('fma_gflops', f32.value, f32.timing);
     if (device.gpu.features.has('shader-f16')) {
       onProgress?.('multiply-adds in f16');
-      const f16 = await probes.multiplyAdds('f16');
+      const f16 = await probes.multiplyAdds(watch, 'f16');
       keep('fma_f16_gflops', f16.value, f16.timing);
     }
     onProgress?.('memory');
-    const { read, copy } = await probes.memory();
+    const { read, copy } = await probes.memory(watch);
     keep('read_gbps', read.value, read.timing);
     keep('copy_gbps', copy.value, copy.timing);
     onProgress?.('workgroup memory');
-    const local = await probes.workgroupMemory();
+    const local = await probes.workgroupMemory(watch);
     keep('workgroup_gbps', local.value, local.timing);
     onProgress?.('dispatches and submissions');
-    const { dispatch, submit, wait } = await probes.overheads();
+    const { dispatch, submit, wait } = await probes.overheads(watch);
     keep('dispatch_us', fastest(dispatch) * 1000, dispatch);
     keep('submit_us', fastest(submit) * 1000, submit);
     keep('wait_us', fastest(wait) * 1000, wait);
@@ -89,6 +90,12 @@ interface Rate {
   timing: Timing;
 }
 
+/** A fixed piece of work, ten ms on a CPU and some µs on a GPU: what else is timed can be told as a multiple of it. */
+export async function makeYardstick(device: Device): Promise<{ program: Program; release: () => void }> {
+  const probes = new Probes(device);
+  return { program: await probes.multiplyAdd('f32', 4, 512), release: () => probes.release() };
+}
+
 /** Programs of one dispatch each, and the memory that they share. */
 class Probes {
   private readonly programs: Program[] = [];
@@ -98,7 +105,6 @@ class Probes {
 
   constructor(
     private readonly device: Device,
-    private readonly watch: Stopwatch,
     private readonly signal?: AbortSignal,
   ) {
     this.terms = this.tensor('terms', 18, 4);
@@ -108,23 +114,24 @@ class Probes {
   }
 
   /** The best of several numbers of independent sums: which hides the latency best differs from adapter to adapter. */
-  async multiplyAdds(number: 'f32' | 'f16'): Promise<Rate> {
-    const rounds = 32,
-      half = number === 'f16',
-      rates: Rate[] = [];
+  async multiplyAdds(watch: Stopwatch, number: 'f32' | 'f16'): Promise<Rate> {
+    const rates: Rate[] = [];
     for (const chains of [1, 2, 4, 8]) {
-      const flops = threads * rounds * 8 * chains * 4 * 2;
-      const { groups, program } = await this.filling((groups) =>
-        this.program('fma', fmaWgsl, { half, number, chains, rounds }, [this.terms], [this.sink], groups),
-      );
-      const [timing] = await measure(this.watch, [[program]], { samples: 8, budget_ms: 800, signal: this.signal });
+      const flops = threads * fmaRounds * 8 * chains * 4 * 2;
+      const { groups, program } = await this.filling(watch, (groups) => this.multiplyAdd(number, chains, groups));
+      const [timing] = await measure(watch, [[program]], { samples: 8, budget_ms: 800, signal: this.signal });
       rates.push({ value: (groups * flops) / fastest(timing) / 1e6, timing });
     }
     return rates.reduce((best, rate) => (rate.value > best.value ? rate : best));
   }
 
+  multiplyAdd(number: 'f32' | 'f16', chains: number, groups: number): Promise<Program> {
+    const constants = { half: number === 'f16', number, chains, rounds: fmaRounds };
+    return this.program('fma', fmaWgsl, constants, [this.terms], [this.sink], groups);
+  }
+
   /** Over as much memory as no cache holds, within what the device binds at once; the best way through it counts. */
-  async memory(): Promise<{ read: Rate; copy: Rate }> {
+  async memory(watch: Stopwatch): Promise<{ read: Rate; copy: Rate }> {
     const most = Math.min(this.device.maxBinding, this.device.software ? 2 ** 27 : 2 ** 28),
       words = 2 ** Math.floor(Math.log2(most / 4)),
       from = this.tensor('from', words / 4, 4),
@@ -145,7 +152,7 @@ class Probes {
       );
       const options = { samples: 10, budget_ms: 700, signal: this.signal },
         timings = await measure(
-          this.watch,
+          watch,
           programs.map((program) => [program]),
           options,
         );
@@ -155,19 +162,19 @@ class Probes {
     return { read: await best(false), copy: await best(true) };
   }
 
-  async workgroupMemory(): Promise<Rate> {
+  async workgroupMemory(watch: Stopwatch): Promise<Rate> {
     const rounds = 256;
-    const { groups, program } = await this.filling((groups) =>
+    const { groups, program } = await this.filling(watch, (groups) =>
       this.program('workgroup', workgroupWgsl, { rounds }, [this.terms], [this.sink], groups),
     );
-    const [timing] = await measure(this.watch, [[program]], { samples: 8, budget_ms: 800, signal: this.signal });
+    const [timing] = await measure(watch, [[program]], { samples: 8, budget_ms: 800, signal: this.signal });
     return { value: (groups * threads * rounds * 8 * 16) / fastest(timing) / 1e6, timing };
   }
 
-  async overheads(): Promise<{ dispatch: Timing; submit: Timing; wait: Timing }> {
+  async overheads(watch: Stopwatch): Promise<{ dispatch: Timing; submit: Timing; wait: Timing }> {
     const { gpu } = this.device,
       nothing = await this.program('nothing', nothingWgsl, {}, [], [this.sink], 1);
-    const [dispatch] = await measure(this.watch, [[nothing]], { samples: 10, signal: this.signal });
+    const [dispatch] = await measure(watch, [[nothing]], { samples: 10, signal: this.signal });
     const submissions = async (count: number): Promise<number> => {
       const start = performance.now();
       for (let i = 0; i < count; i++) {
@@ -218,11 +225,14 @@ class Probes {
   }
 
   /** The program over so many workgroups that a run takes long enough, or over as many as there can be. */
-  private async filling(make: (groups: number) => Promise<Program>): Promise<{ groups: number; program: Program }> {
+  private async filling(
+    watch: Stopwatch,
+    make: (groups: number) => Promise<Program>,
+  ): Promise<{ groups: number; program: Program }> {
     for (let groups = 64; ; groups *= 4) {
       const program = await make(Math.min(groups, mostGroups));
-      await this.watch.time([program], 1, this.signal);
-      const ms = await this.watch.time([program], 1, this.signal);
+      await watch.time([program], 1, this.signal);
+      const ms = await watch.time([program], 1, this.signal);
       if (ms >= enoughMs || groups >= mostGroups) return { groups: Math.min(groups, mostGroups), program };
     }
   }

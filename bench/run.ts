@@ -1,9 +1,13 @@
+import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
-import { type ConfigName, namedConfig } from './configs.ts';
+import { namedConfig } from './configs.ts';
 import { madeModel, modelFigures } from './figures.ts';
-import { measureLimits } from './limits.ts';
-import { type ModelRow, type Report, schema } from './report.ts';
+import { measureShape } from './kernels.ts';
+import { makeYardstick, measureLimits } from './limits.ts';
+import { type KernelRow, type ModelRow, type Report, schema, shapeOf } from './report.ts';
+import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { workOf } from './work.ts';
 
 /** What a caller knows that the device does not tell. */
 export interface About {
@@ -19,8 +23,10 @@ export interface BenchOptions {
   only?: string[];
   /** Two minutes at most, with fewer samples of fewer shapes. */
   quick?: boolean;
-  /** Whose whole is measured: MMAR-0.5B unless given, where `quick` asks a CPU the carried one. */
+  /** Whose whole is measured, and whose shapes: MMAR-0.5B and the carried model unless given. */
   config?: string;
+  /** Matrix products [m, k, n] in place of the models'. */
+  shapes?: [number, number, number][];
   signal?: AbortSignal;
   /** What is being done. */
   onProgress?: (what: string) => void;
@@ -28,42 +34,135 @@ export interface BenchOptions {
   onReport?: (report: Report) => void;
 }
 
+/** Seconds that a quick run gives the kernels, all together. */
+const quickSeconds = 45;
+
 /** Runs the benchmark on a device. Throws `cancelled` where the signal was aborted; what was found until then was reported. */
 export async function runBench(device: Device, about: About, options: BenchOptions = {}): Promise<Report> {
-  const { only, signal, onProgress, onReport } = options,
-    wants = (part: string) => !only || only.includes(part);
   const watch = await Stopwatch.open(device),
-    report = emptyReport(device, about, watch);
-  const found = () => onReport?.(report);
+    bench = new Bench(watch, emptyReport(device, about, watch), options);
   try {
-    if (wants('limits')) {
-      const { spread, ...limits } = await measureLimits(watch, { signal, onProgress });
-      report.limits = limits as unknown as Record<string, number>;
-      report.limit_spread = spread;
-      found();
-    }
-    if (wants('model')) {
-      const name = options.config ?? defaultModel(device, options);
-      onProgress?.(`${name}: making the weights`);
-      const model = await madeModel(device, namedConfig(name), name);
-      try {
-        const onRow = (row: ModelRow) => {
-          report.model.push(row);
-          found();
-        };
-        await modelFigures(model, name, { budget: options.quick ? 15 : 60, signal, onProgress, onRow });
-      } finally {
-        await model.close();
-      }
-    }
-    return report;
+    const { only } = options,
+      wants = (part: string) => !only || only.includes(part);
+    const kernels = only?.filter((name) => !['limits', 'kernels', 'model'].includes(name)) ?? [];
+    if (wants('limits') || wants('kernels') || kernels.length) await bench.limits();
+    if (wants('kernels') || kernels.length) await bench.kernels(wants('kernels') ? undefined : kernels);
+    if (wants('model')) await bench.model();
+    return bench.report;
   } finally {
     watch.destroy();
   }
 }
 
-const defaultModel = (device: Device, { quick }: BenchOptions): ConfigName =>
-  device.software && quick ? 'emoji' : 'mmar-0.5b';
+class Bench {
+  constructor(
+    private readonly watch: Stopwatch,
+    readonly report: Report,
+    private readonly options: BenchOptions,
+  ) {}
+
+  async limits(): Promise<void> {
+    const { spread, ...limits } = await measureLimits(this.watch, this.options);
+    this.report.limits = limits as unknown as Record<string, number>;
+    this.report.limit_spread = spread;
+    this.found();
+  }
+
+  /** @param names of kernels; all unless given */
+  async kernels(names?: string[]): Promise<void> {
+    const { watch, report } = this,
+      { signal, quick, onProgress } = this.options;
+    onProgress?.('recording the models');
+    const shapes = inOrder(await this.shapes(names), report.limits),
+      yardstick = await makeYardstick(watch.device),
+      start = performance.now();
+    const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal };
+    let done = 0;
+    try {
+      for (const shape of shapes) {
+        if (quick && (performance.now() - start) / 1000 > quickSeconds) break;
+        done++;
+        onProgress?.(`kernels: ${shape.dispatch.name}, ${done} of ${shapes.length}`);
+        report.kernels.push(...(await this.measured(shape, { ...options, yardstick: yardstick.program })));
+        this.found();
+      }
+    } finally {
+      yardstick.release();
+    }
+    if (done < shapes.length)
+      report.notes.push(
+        `${done} of the models’ ${shapes.length} shapes, those that take longest; a run without quick has all`,
+      );
+    report.kernels.sort(
+      (a, b) => a.op.localeCompare(b.op) || shapeOf(a).localeCompare(shapeOf(b), 'en', { numeric: true }),
+    );
+  }
+
+  /** A shape that fails is a row that says so: the others go on. */
+  private async measured(shape: RecordedShape, options: Parameters<typeof measureShape>[2]): Promise<KernelRow[]> {
+    try {
+      return await measureShape(this.watch, shape, options);
+    } catch (error) {
+      if (error instanceof MMARError && ['cancelled', 'device'].includes(error.code)) throw error;
+      const { dispatch, model } = shape;
+      return [
+        { op: dispatch.name, variant: dispatch.variant, model, ms: 0, spread: 0, error: (error as Error).message },
+      ];
+    }
+  }
+
+  private async shapes(names?: string[]): Promise<RecordedShape[]> {
+    const { device } = this.watch,
+      { config, shapes: own } = this.options;
+    if (own?.length) return Promise.all(own.map(([m, k, n]) => matmulShape(device, m, k, n)));
+    const wanted = config ? [config] : ['emoji', 'mmar-0.5b', 'mmar-7b'],
+      all: RecordedShape[] = [];
+    for (const name of wanted) all.push(...(await recordShapes(device, namedConfig(name), name)));
+    const chosen = all.filter(({ dispatch }) => !names || names.includes(dispatch.name));
+    if (names && !chosen.length) {
+      const known = [...new Set(all.map(({ dispatch }) => dispatch.name))].sort();
+      throw new MMARError(
+        'usage',
+        `no kernel is called ${names.join(' or ')}; give limits, kernels, model, or ${known.join(', ')}`,
+      );
+    }
+    return chosen;
+  }
+
+  async model(): Promise<void> {
+    const { device } = this.watch,
+      { quick, signal, onProgress } = this.options;
+    const name = this.options.config ?? (device.software && quick ? 'emoji' : 'mmar-0.5b');
+    onProgress?.(`${name}: making the weights`);
+    const model = await madeModel(device, namedConfig(name), name);
+    try {
+      const onRow = (row: ModelRow) => {
+        this.report.model.push(row);
+        this.found();
+      };
+      await modelFigures(model, name, { budget: quick ? 15 : 60, signal, onProgress, onRow });
+    } finally {
+      await model.close();
+    }
+  }
+
+  private found(): void {
+    this.options.onReport?.(this.report);
+  }
+}
+
+/** Each kernel's most costly shape first, then what else costs most: a run that is cut short has what matters. */
+function inOrder(shapes: RecordedShape[], limits: Record<string, number>): RecordedShape[] {
+  const cost = (shape: RecordedShape): number => {
+    const { flops = 0, bytes } = workOf(shape);
+    const ms = Math.max(flops / limits.fma_gflops, bytes / limits.read_gbps) / 1e6 + limits.dispatch_us / 1000;
+    return Math.max(1, shape.calls) * ms;
+  };
+  const sorted = shapes.map((shape) => ({ shape, cost: cost(shape) })).sort((a, b) => b.cost - a.cost);
+  const first = new Set<string>();
+  const leads = sorted.filter(({ shape }) => !first.has(shape.dispatch.name) && first.add(shape.dispatch.name));
+  return [...leads, ...sorted.filter((one) => !leads.includes(one))].map(({ shape }) => shape);
+}
 
 function emptyReport({ adapter }: Device, { name, runtime, version }: About, { clock }: Stopwatch): Report {
   const { vendor, architecture, device, driver, kind, features, limits } = adapter;

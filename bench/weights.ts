@@ -11,7 +11,7 @@ import fillWgsl from './probes/fill.wgsl';
 export function fill(p: Recorder, y: Tensor, seed: number, deviation: number, middle = 0): void {
   for (const [i, { part }] of y.parts().entries()) {
     const rowQuads = part.pitch / 4;
-    p.dispatch({
+    p.operation({
       name: 'fill',
       source: fillWgsl,
       constants: { y: part.type },
@@ -52,4 +52,5 @@ const noMemory = (bytes: number): string =>
   `the adapter has no memory for ${(bytes / 1e9).toFixed(2)} GB of weights; choose a smaller model (--config emoji) or another adapter`;
 
 /** As of the checkpoint's tensor of that name: a device tensor has vectors as matrices of one row. */
-const deviationOf = ({ name, rows, cols }: Tensor): number => deviation(name, rows === 1 ? [cols] : [rows, cols]);
+export const deviationOf = ({ name, rows, cols }: Tensor): number =>
+  deviation(name, rows === 1 ? [cols] : [rows, cols]);

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { compareReports } from '../../bench/compare.ts';
 import { type ConfigName, configs } from '../../bench/configs.ts';
@@ -9,7 +9,7 @@ import { type Report, readReport } from '../../bench/report.ts';
 import { type BenchOptions, runBench } from '../../bench/run.ts';
 import { dependencies, version } from '../../package.json';
 import { usage } from '../errors.ts';
-import { oneOf, option, someText } from '../options.ts';
+import { count, oneOf, option, someText } from '../options.ts';
 import { Progress, table } from '../progress.ts';
 import { withAdapter } from '../session.ts';
 import { stopSignal } from '../stop.ts';
@@ -25,11 +25,14 @@ Examples:
   mmar bench --only matmul --shape 256x1024x4096
   mmar bench --compare before.json after.json`;
 
+type Sizes = [number, number, number];
+
 interface Options {
   adapter?: string;
   only?: string;
   quick?: boolean;
   config?: string;
+  shape: Sizes[];
   compare?: boolean;
   json?: boolean;
   markdown?: boolean;
@@ -50,6 +53,11 @@ export function addBench(program: Command): void {
         `whose figures: ${Object.keys(configs).join(', ')}; weights are made, not loaded`,
         oneOf(...(Object.keys(configs) as ConfigName[])),
       ),
+    )
+    .addOption(
+      new Option('--shape <MxKxN>', 'a matrix product in place of the models’, any number of times')
+        .default([])
+        .argParser((text, before: Sizes[]) => [...before, matmulSizes('--shape', text)]),
     )
     .option('--quick', 'fewer samples of fewer shapes: two minutes at most')
     .option('--compare', 'compare reports in place of measuring')
@@ -73,13 +81,24 @@ async function bench(files: string[], options: Options): Promise<void> {
   show(report, options);
 }
 
+const matmulSizes = (name: string, text: string): Sizes => {
+  const sizes = text.split(/[x×]/).map((size) => count(1, 1 << 20)(name, size));
+  if (sizes.length === 3) return sizes as Sizes;
+  throw usage(`${name} is ${JSON.stringify(text)}; give three whole numbers, such as 256x1024x4096`);
+};
+
 const about = (name: string) => ({
   name,
   runtime: `Node ${process.version.slice(1)}, Dawn (webgpu ${dependencies.webgpu}), ${process.platform} ${process.arch}`,
   version,
 });
 
-const benchOptions = ({ only, quick, config }: Options): BenchOptions => ({ only: only?.split(','), quick, config });
+const benchOptions = ({ only, quick, config, shape }: Options): BenchOptions => ({
+  only: only?.split(',') ?? (shape.length ? ['matmul'] : undefined),
+  quick,
+  config,
+  shapes: shape,
+});
 
 function show(report: Report, { json, markdown: asMarkdown }: Options): void {
   if (json) console.log(JSON.stringify(report, undefined, 1));
