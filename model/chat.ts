@@ -3,7 +3,8 @@ import type { Source } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
 import { type Checkpoint, openCheckpoint } from '../loaders/checkpoint.ts';
 import { loadTokenizer, type Message, type TextTokenizer } from '../loaders/tokenizer.ts';
-import { Fields, type LLMConfig, parseLLM } from './config.ts';
+import { type LLMConfig, parseLLM } from './config.ts';
+import { Fields } from './fields.ts';
 import type { LoadOptions, Piece } from './mmar.ts';
 import { weightType } from './parts.ts';
 import { gigabytes } from './plan.ts';
@@ -146,11 +147,12 @@ export class TextModel {
     await this.sequence?.release();
     this.cached = [];
     const twice = 2 * (this.sequence?.capacity ?? 0);
-    return (this.sequence = new TextSequence(
+    this.sequence = new TextSequence(
       this.device,
       this.llm,
       Math.min(this.config.max_position_embeddings, Math.max(twice, 1024, Math.ceil(tokens / 256) * 256)),
-    ));
+    );
+    return this.sequence;
   }
 
   /** Gives the device memory back. The device itself stays open. */

@@ -1,5 +1,7 @@
 import { MMARError } from '../base/error.ts';
+import { Fields } from './fields.ts';
 import type { Prediction } from './sampler.ts';
+import { refuseUncomputed, refuseUnknown } from './uncomputed.ts';
 
 /** Qwen2's sizes, by the names of its Hugging Face config. */
 export interface LLMConfig {
@@ -87,15 +89,34 @@ export interface EmbeddingViTConfig {
 /** A checkpoint's `config.json`, checked (spec: checkpoint.md). */
 export type Config = MMARConfig | VQConfig | TransfusionConfig;
 
-/** Checks every field of a `config.json` that its variant reads; a `checkpoint` error names the field, its value and what is wanted. */
+/** The most of what is repeated: a config is worked through before any file says how much of it there is. */
+const most = { layers: 1024, resBlocks: 64, tokens: 2 ** 16, timesteps: 100_000 };
+
+/** Keys of the parts that are MMAR's own; a part may have those of another variant, which are not read. */
+const known = {
+  image_tokenizer: [
+    ...['type', 'in_channels', 'resolution', 'ch', 'ch_mult', 'num_res_blocks', 'attn_resolutions', 'z_channels'],
+    ...['embed_dim', 'norm_groups', 'scaling_factor', 'codebook_size'],
+  ],
+  embedding_vit: ['depth', 'width', 'heads', 'mlp_ratio'],
+  plora: ['rank', 'alpha'],
+  diffusion: ['depth', 'width', 'mlp_ratio', 'prediction', 'timesteps'],
+};
+
+/**
+ * Checks every field of a `config.json` that its variant reads, and that it asks for nothing that is not computed; a
+ * `checkpoint` error names the field, its value and what is wanted.
+ */
 export function parseConfig(json: unknown, place: string): Config {
   const root = new Fields(json, place, '');
   root.oneOf('model_type', ['mmar']);
   const variant = root.has('variant') ? root.oneOf('variant', ['mmar', 'vq', 'transfusion'] as const) : 'mmar';
   const p = root.object('plora'),
     t = root.object('image_tokenizer');
+  refuseUncomputed(root);
+  for (const [part, keys] of Object.entries(known)) if (root.has(part)) refuseUnknown(root.object(part), keys);
   const common = {
-    image_tokens: root.count('image_tokens'),
+    image_tokens: root.count('image_tokens', 1, most.tokens),
     plora: { rank: p.count('rank'), alpha: p.positive('alpha') },
     llm: parseLLM(root.object('llm')),
   };
@@ -127,6 +148,12 @@ export function parseConfig(json: unknown, place: string): Config {
     'image_tokens',
     `${side}² (resolution / 2^${config.image_tokenizer.ch_mult.length - 1}, squared)`,
   );
+  const { max_position_embeddings } = config.llm;
+  root.want(
+    config.image_tokens + 3 < max_position_embeddings,
+    'image_tokens',
+    `room for text beside them in llm.max_position_embeddings, ${max_position_embeddings}`,
+  );
   return config;
 }
 
@@ -148,7 +175,7 @@ function parseAutoencoder(t: Fields): AutoencoderConfig {
     resolution: t.count('resolution'),
     ch: t.count('ch'),
     ch_mult: t.counts('ch_mult'),
-    num_res_blocks: t.count('num_res_blocks'),
+    num_res_blocks: t.count('num_res_blocks', 1, most.resBlocks),
     attn_resolutions: t.counts('attn_resolutions', true),
     z_channels: t.count('z_channels'),
     embed_dim: t.count('embed_dim'),
@@ -165,7 +192,7 @@ function parseAutoencoder(t: Fields): AutoencoderConfig {
 
 function parseViT(e: Fields): EmbeddingViTConfig {
   const vit: EmbeddingViTConfig = {
-    depth: e.count('depth', 0),
+    depth: e.count('depth', 0, most.layers),
     width: e.count('width'),
     heads: e.count('heads'),
     mlp_ratio: e.positive('mlp_ratio'),
@@ -178,13 +205,13 @@ function parseViT(e: Fields): EmbeddingViTConfig {
 function parseDiffusion(d: Fields): DiffusionProcess {
   return {
     prediction: d.oneOfOrNumber('prediction', ['v', 'epsilon', 'x']),
-    timesteps: d.count('timesteps', 2),
+    timesteps: d.count('timesteps', 2, most.timesteps),
   };
 }
 
 function parseDiffusionMLP(d: Fields): MMARConfig['diffusion'] {
   const mlp = {
-    depth: d.count('depth', 0),
+    depth: d.count('depth', 0, most.layers),
     width: d.count('width'),
     mlp_ratio: d.positive('mlp_ratio'),
     ...parseDiffusion(d),
@@ -193,18 +220,19 @@ function parseDiffusionMLP(d: Fields): MMARConfig['diffusion'] {
   return mlp;
 }
 
-/** Checks a Qwen2 config; keys that it does not know are left alone. */
+/** Checks a Qwen2 config; keys that it does not know are left alone, those that would change what is computed are refused. */
 export function parseLLM(l: Fields): LLMConfig {
   l.oneOf('model_type', ['qwen2']);
+  refuseUncomputed(l);
   const llm: LLMConfig = {
     hidden_size: l.count('hidden_size'),
-    num_hidden_layers: l.count('num_hidden_layers', 0),
+    num_hidden_layers: l.count('num_hidden_layers', 0, most.layers),
     num_attention_heads: l.count('num_attention_heads'),
     num_key_value_heads: l.count('num_key_value_heads'),
     intermediate_size: l.count('intermediate_size'),
     vocab_size: l.count('vocab_size'),
     rms_norm_eps: l.positive('rms_norm_eps'),
-    rope_theta: l.positive('rope_theta'),
+    rope_theta: ropeTheta(l),
     tie_word_embeddings: l.has('tie_word_embeddings') ? l.flag('tie_word_embeddings') : false,
     max_position_embeddings: l.has('max_position_embeddings') ? l.count('max_position_embeddings') : 32768,
   };
@@ -218,7 +246,18 @@ export function parseLLM(l: Fields): LLMConfig {
     'num_key_value_heads',
     `a divisor of ${llm.num_attention_heads}`,
   );
+  const dim = llm.hidden_size / llm.num_attention_heads;
+  if (l.has('head_dim')) l.want(l.value('head_dim') === dim, 'head_dim', `${dim}, hidden_size / num_attention_heads`);
   return llm;
+}
+
+/** Where newer configs have it, beside `rope_theta` or in its place. */
+function ropeTheta(l: Fields): number {
+  const within = l.has('rope_parameters') ? l.object('rope_parameters') : undefined;
+  if (!within?.has('rope_theta')) return l.positive('rope_theta');
+  const theta = within.positive('rope_theta');
+  if (l.has('rope_theta')) within.want(theta === l.value('rope_theta'), 'rope_theta', 'that of rope_theta');
+  return theta;
 }
 
 /** The config of an MMAR; a `checkpoint` error for another variant, which has other parts. */
@@ -233,90 +272,3 @@ export function asMMAR(config: Config, place: string): MMARConfig {
 /** Pixels of the latent picture's side: resolution halved at each level but the last. */
 export const latentSide = ({ resolution, ch_mult }: AutoencoderConfig): number =>
   resolution / 2 ** (ch_mult.length - 1);
-
-/** Reads the fields of a JSON object, naming the one that is wrong. */
-export class Fields {
-  private readonly values: Record<string, unknown>;
-
-  constructor(
-    json: unknown,
-    private readonly place: string,
-    private readonly path: string,
-  ) {
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-      throw new MMARError(
-        'checkpoint',
-        `${place}: config.json: ${path ? `${path.slice(0, -1)} is` : 'the file is'} ${shown(json)}; want an object`,
-      );
-    }
-    this.values = json as Record<string, unknown>;
-  }
-
-  has(key: string): boolean {
-    return this.values[key] !== undefined && this.values[key] !== null;
-  }
-
-  want(holds: boolean, key: string, wanted: string): void {
-    if (!holds)
-      throw new MMARError(
-        'checkpoint',
-        `${this.place}: config.json: ${this.path}${key} is ${shown(this.values[key])}; want ${wanted}`,
-      );
-  }
-
-  object(key: string): Fields {
-    this.want(this.has(key), key, 'an object');
-    return new Fields(this.values[key], this.place, `${this.path}${key}.`);
-  }
-
-  /** A whole number of at least `least`. */
-  count(key: string, least = 1): number {
-    const value = this.values[key];
-    this.want(
-      Number.isSafeInteger(value) && (value as number) >= least && (value as number) < 2 ** 31,
-      key,
-      `a whole number from ${least} up`,
-    );
-    return value as number;
-  }
-
-  counts(key: string, mayBeEmpty = false): number[] {
-    const value = this.values[key];
-    const holds =
-      Array.isArray(value) &&
-      (mayBeEmpty || value.length > 0) &&
-      value.length <= 16 &&
-      value.every((n) => Number.isSafeInteger(n) && n > 0);
-    this.want(holds, key, 'a list of whole numbers from 1 up');
-    return value as number[];
-  }
-
-  positive(key: string): number {
-    const value = this.values[key];
-    this.want(typeof value === 'number' && value > 0 && Number.isFinite(value), key, 'a number over 0');
-    return value as number;
-  }
-
-  flag(key: string): boolean {
-    this.want(typeof this.values[key] === 'boolean', key, 'true or false');
-    return this.values[key] as boolean;
-  }
-
-  text(key: string): string {
-    this.want(typeof this.values[key] === 'string', key, 'a text');
-    return this.values[key] as string;
-  }
-
-  oneOf<const T extends string>(key: string, choices: readonly T[]): T {
-    this.want(choices.includes(this.values[key] as T), key, choices.map((c) => JSON.stringify(c)).join(' or '));
-    return this.values[key] as T;
-  }
-
-  /** One of the choices, or a number. */
-  oneOfOrNumber<const T extends string>(key: string, choices: readonly T[]): T | number {
-    return Number.isFinite(this.values[key]) ? (this.values[key] as number) : this.oneOf(key, choices);
-  }
-}
-
-const shown = (value: unknown): string =>
-  value === undefined ? 'missing' : (JSON.stringify(value) ?? String(value)).slice(0, 60);

@@ -88,8 +88,9 @@ export async function loadMMAR(
 ): Promise<MMAR> {
   const checkpoint = 'tensors' in from ? from : await openCheckpoint(from, signal);
   const config = await readConfig(checkpoint, signal);
-  checkPlan(await planMemory(checkpoint, config, { device, precision }), checkpoint.source.name, available);
   const parts = planParts(checkpoint, config, precision, device.maxBinding);
+  parts.weights.check(checkpoint); // the rehearsal takes the config's word for every size
+  checkPlan(await planMemory(checkpoint, config, { device, precision }), checkpoint.source.name, available);
   try {
     await parts.weights.load(device, checkpoint, onProgress, signal);
     parts.prepare(device);

@@ -188,6 +188,18 @@ export class Weights {
     return { missing, wrong, unexpected: [...checkpoint.tensors.keys()].filter((name) => !this.required.has(name)) };
   }
 
+  /** Throws `checkpoint` where a tensor is missing or wrong. */
+  check(checkpoint: Checkpoint): void {
+    const { missing, wrong } = this.compare(checkpoint),
+      faults = [...missing.map((name) => `tensor ${name} is missing`), ...wrong];
+    if (!faults.length) return;
+    const more = faults.length > 1 ? ` (and ${faults.length - 1} more faults)` : '';
+    throw new MMARError(
+      'checkpoint',
+      `${checkpoint.source.name}: ${faults[0]}${more}; check config.json, or run mmar inspect`,
+    );
+  }
+
   /** Gives every tensor its memory. */
   allocate(device: Device): void {
     for (const { tensor } of this.plan)
@@ -208,19 +220,7 @@ export class Weights {
     onProgress?: (progress: LoadProgress) => void,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { missing, wrong } = this.compare(checkpoint);
-    const more = (list: string[]) => (list.length > 1 ? ` (and ${list.length - 1} more)` : '');
-    if (missing.length)
-      throw new MMARError(
-        'checkpoint',
-        `${checkpoint.source.name}: tensor ${missing[0]} is missing${more(missing)}; check config.json, or run mmar inspect`,
-      );
-    if (wrong.length)
-      throw new MMARError(
-        'checkpoint',
-        `${checkpoint.source.name}: ${wrong[0]}${more(wrong)}; check config.json, or run mmar inspect`,
-      );
-
+    this.check(checkpoint);
     device.gpu.pushErrorScope('out-of-memory');
     this.allocate(device);
     const failure = await device.gpu.popErrorScope();

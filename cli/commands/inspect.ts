@@ -12,6 +12,7 @@ import type { Activations } from '../../model/weights.ts';
 import { availableMemory } from '../../platform/memory.ts';
 import { closeGPU, nodeAdapter } from '../../platform/node_gpu.ts';
 import { type CheckpointOptions, openComposed, withCheckpoint } from '../checkpoint.ts';
+import { snakeKeys } from '../json.ts';
 import { oneOf, option, someText } from '../options.ts';
 import { megabytes, table } from '../progress.ts';
 import { quietNativeWarnings } from '../quiet.ts';
@@ -74,7 +75,7 @@ async function inspect(dir: string | undefined, options: Options): Promise<void>
     const parts = sumUp(checkpoint),
       found = planParts(checkpoint, config, 'bf16').weights.compare(checkpoint);
     const plan = options.plan ? await planFor(checkpoint, config, precision, options.adapter) : undefined;
-    if (json) console.log(JSON.stringify({ model: source.name, config, parts, ...found, plan }));
+    if (json) console.log(JSON.stringify({ model: source.name, config, parts, ...found, plan: snakeKeys(plan) }));
     else
       console.log(
         [

@@ -98,6 +98,24 @@ test('a config that is wrong', async () => {
   );
 });
 
+test('a config that asks for more than the files hold', async () => {
+  for (const [count, message] of [
+    [1e9, /config\.json: llm\.num_hidden_layers is 1000000000; want a whole number from 0 to 1024$/m],
+    [900, /tensor llm\.model\.layers\.5\.\S+ is missing \(and \d+ more faults\)/],
+  ] as const) {
+    const folder = changed({ config: (c) => ({ ...c, llm: { ...(c.llm as object), num_hidden_layers: count } }) }),
+      start = performance.now();
+    failed(await mmar(['generate', '--model', folder, '--adapter', 'swiftshader']), 1, message);
+    assert.ok(performance.now() - start < 30_000);
+  }
+});
+
+test('a plan has the keys that it always had', async () => {
+  const { plan } = await mmarJSON<{ plan: object }>(['inspect', '--plan']);
+  for (const key of ['weights', 'weight_type', 'drawing_peak', 'peak', 'drawing', 'both', 'split'])
+    assert.ok(key in plan, key);
+});
+
 test('a folder without config, a file that is cut short', async () => {
   const folder = changed({});
   fs.truncateSync(path.join(folder, 'model.safetensors'), 1_000_000);
