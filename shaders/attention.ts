@@ -1,8 +1,11 @@
-import type { Recorder } from '../engine/program.ts';
-import { f32Bits, type Tensor } from '../engine/tensor.ts';
+import type { Device } from '../engine/device.ts';
+import type { Candidate, Recorder } from '../engine/program.ts';
+import { type ElementType, elementBytes, f32Bits, type Tensor } from '../engine/tensor.ts';
 import attentionWgsl from './attention.wgsl';
 import attentionRowWgsl from './attention_row.wgsl';
+import attentionTileWgsl from './attention_tile.wgsl';
 import { checkShape, quads } from './common.ts';
+import { narrowSubgroup, registers } from './gpu.ts';
 import type { Heads } from './rope.ts';
 import type { LayerCache, Sequences } from './sequences.ts';
 
@@ -90,13 +93,10 @@ function dispatch(
     o.v,
   );
   const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]);
-  const byRow = count < 4 || d > 16,
-    lanes = p.device.software ? 8 : 32;
   p.operation({
     name: 'attention',
     label: name,
-    source: byRow ? attentionRowWgsl : attentionWgsl,
-    constants: byRow ? { x: o.q.type, d } : { x: o.q.type, d, lanes },
+    shape: { count, heads, kvHeads, d, x: o.q.type, causal: String(o.causal) },
     read: [o.q, o.k, o.v, o.position],
     write: [y],
     uniforms: [
@@ -115,7 +115,51 @@ function dispatch(
       d,
       f32Bits(1 / Math.sqrt(headDim)),
     ],
-    workgroups: [byRow ? count : Math.ceil(count / lanes), heads, branches],
+    candidates: candidates(p.device, o.q.type, { d, count, heads, kvHeads, branches }),
   });
   return y;
+}
+
+interface Sizes {
+  d: number;
+  count: number;
+  heads: number;
+  kvHeads: number;
+  branches: number;
+}
+
+/**
+ * What may run, the best by rule first, all with the same bits: software takes a thread a query, or a workgroup a query
+ * where these are few or wide; hardware has exp of its own, and tiles where queries are many.
+ */
+function candidates(device: Device, x: ElementType, { d, count, heads, kvHeads, branches }: Sizes): Candidate[] {
+  const exp = device.software ? 'exp_' : 'exp';
+  const row: Candidate = {
+    variant: 'row',
+    source: attentionRowWgsl,
+    constants: { x, d, exp },
+    workgroups: [count, heads, branches],
+  };
+  const byQuery = (variant: string, lanes: number): Candidate => ({
+    variant,
+    source: attentionWgsl,
+    constants: { x, d, lanes },
+    workgroups: [Math.ceil(count / lanes), heads, branches],
+  });
+  if (device.software && count >= 4 && d <= 16)
+    return [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
+  const tiles = [1, 2, 4].map((tile_m): Candidate & { bytes: number } => ({
+    variant: `tile_${tile_m}`,
+    source: attentionTileWgsl,
+    constants: { x, d, exp, tile_m, tile_n: Math.ceil(d / 8), subgroup: narrowSubgroup(device) },
+    workgroups: [Math.ceil((count * heads) / kvHeads / (8 * tile_m)), kvHeads, branches],
+    bytes: (8 * tile_m + 32) * (d + 1) * 4 * elementBytes(x) + 8 * tile_m * 9 * 16,
+  }));
+  const fits = tiles.filter(({ bytes }) => d <= 32 && bytes <= device.limits.maxComputeWorkgroupStorageSize);
+  const most = { many: 4, half: d > 16 ? 2 : 4, some: 2, few: 1 }[registers(device)];
+  const best = fits.findLast((_, i) => 2 ** i <= most);
+  const tiled = [...fits.filter((tile) => tile === best), ...fits.filter((tile) => tile !== best)].map(
+    ({ bytes: _, ...tile }) => tile,
+  );
+  return count < 4 ? [row, ...tiled] : [...tiled, row];
 }

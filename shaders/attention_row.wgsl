@@ -43,11 +43,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var n = 0u; n < keys; n++) {
       higher = max(higher, score[n]);
     }
-    let e = exp_(score[lane] - higher);
+    let e = ${exp}(score[lane] - higher);
     workgroupBarrier();
     score[lane] = e;
     workgroupBarrier();
-    let keep = exp_(m - higher);
+    let keep = ${exp}(m - higher);
     sum *= keep;
     for (var n = 0u; n < keys; n++) {
       sum += score[n];

@@ -1,7 +1,10 @@
-import type { Recorder } from '../engine/program.ts';
+import type { Candidate, Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
 import conv2dWgsl from './conv2d.wgsl';
+import conv2dTiledWgsl from './conv2d_tiled.wgsl';
+import { registers } from './gpu.ts';
+import { tilings } from './tiling.ts';
 
 /** A picture of activations: `x` is [height × width, channels]. */
 export interface Map2D {
@@ -17,7 +20,7 @@ export interface Conv {
 }
 
 /**
- * 3×3 convolution, channels last (spec section 2).
+ * 3×3 convolution, channels last (spec section 2): straight from memory, or tiled as a matmul, with the same bits.
  * @param options.stride 2 halves the picture, padded right and bottom by one
  * @param options.upsample reads the input at twice its size, by nearest neighbour
  * @param options.residual added to the result
@@ -54,32 +57,45 @@ export function conv2d(
     `a residual ${y.type}[${y.rows}, ${y.cols}]`,
     residual ?? y,
   );
-  const tile_m = Math.min(8, outWidth),
-    tiles = Math.ceil(outWidth / tile_m),
-    read = [x, weight, bias],
-    lanes = p.device.software ? 8 : 32;
-  if (residual) read.push(residual);
+  const read = residual ? [x, weight, bias, residual] : [x, weight, bias];
+  const constants = {
+    x: x.type,
+    w: weight.type,
+    y: y.type,
+    stride,
+    upsample,
+    pad: stride === 2 ? 0 : 1,
+    residual: residual ? 3 : 0,
+    out: read.length,
+    uniforms: read.length + 1,
+  };
+  // Wide vectors gain from reading w less often; narrow registers hold few pixels.
+  const tile_m = Math.min(!p.device.software && registers(p.device) === 'few' ? 2 : 8, outWidth),
+    tiles = Math.ceil(outWidth / tile_m);
+  const uniforms = [height, width, outHeight, outWidth, inQuads, weight.rows, quads(weight.rows), tiles, 9];
+  const tiled = tilings(p.device, y.rows, weight.rows).map(
+    (tiling): Candidate => ({
+      variant: tiling.variant,
+      source: conv2dTiledWgsl,
+      constants: { ...tiling.constants, ...constants, transposed: true },
+      workgroups: [Math.ceil(y.pitch / 4 / tiling.lanes), Math.ceil(y.rows / tiling.tileRows)],
+    }),
+  );
+  const lanes = p.device.software ? 8 : 32;
+  const direct: Candidate = {
+    variant: 'direct',
+    source: conv2dWgsl,
+    constants: { ...constants, lanes, tile_m },
+    workgroups: [Math.ceil(y.pitch / 4 / lanes), outHeight * tiles],
+  };
   p.operation({
     name: 'conv2d',
     label: weight.name,
-    source: conv2dWgsl,
     read,
     write: [y],
-    constants: {
-      x: x.type,
-      w: weight.type,
-      y: y.type,
-      lanes,
-      tile_m,
-      stride,
-      upsample,
-      pad: stride === 2 ? 0 : 1,
-      residual: residual ? 3 : 0,
-      out: read.length,
-      uniforms: read.length + 1,
-    },
-    uniforms: [height, width, outHeight, outWidth, inQuads, weight.rows, quads(weight.rows), tiles, 9],
-    workgroups: [Math.ceil(y.pitch / 4 / lanes), outHeight * tiles],
+    uniforms,
+    shape: { pixels: y.rows, k: weight.cols, n: weight.rows, stride, upsample, x: x.type },
+    candidates: p.device.software ? [direct, ...tiled] : [...tiled, direct],
   });
   return { x: y, height: outHeight, width: outWidth };
 }

@@ -1,16 +1,7 @@
 // y = w * x + b (+ r), 3×3: a thread computes tile_m pixels of a row × one quad of channels, channels last. The input may be
 // read as if every pixel were doubled (nearest up-sampling), so that the larger picture is never stored.
 #include "lib/types.wgsl"
-@group(0) @binding(0) var<storage, read> x: array<${x}x4>;
-@group(0) @binding(1) var<storage, read> w: array<${w}x4>;
-@group(0) @binding(2) var<storage, read> bias: array<${w}x4>;
-#if ${residual}
-@group(0) @binding(${residual}) var<storage, read> residual: array<${y}x4>;
-#endif
-@group(0) @binding(${out}) var<storage, read_write> y: array<${y}x4>;
-
-struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32, taps: u32 }
-@group(0) @binding(${uniforms}) var<uniform> shape: Shape;
+#include "lib/conv2d_operands.wgsl"
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -57,15 +48,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
     }
   }
-  let inside = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(shape.channels);
 #for i in ${tile_m}
   if (col + #iu < shape.width) {
-    let to = (row * shape.width + col + #iu) * shape.y_quads + quad;
-    var v = select(vec4<f32>(), c#i, inside) + from_${w}(bias[quad]);
-#if ${residual}
-    v += from_${y}(residual[to]);
-#endif
-    y[to] = to_${y}(v);
+    store(row * shape.width + col + #iu, quad, c#i);
   }
 #endfor
 }

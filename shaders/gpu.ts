@@ -1,13 +1,14 @@
 import type { Device } from '../engine/device.ts';
 
 /**
- * How many values a thread may keep before a GPU's compiler moves some to memory, as its compiler showed (docs/performance.md):
- * `many` (NVIDIA, AMD, Apple, and Intel where the size of subgroups can be asked for), `some` (Adreno) or `few` (Mali, Intel
- * else, and who is unknown).
+ * How many values a thread may keep before a GPU's compiler moves some to memory, as its compiler showed
+ * (docs/performance.md): `many` (NVIDIA, AMD, Apple), `half` (Intel where the size of subgroups can be asked for), `some`
+ * (Adreno) or `few` (Mali, Intel else, and who is unknown).
  */
-export function registers(device: Device): 'many' | 'some' | 'few' {
+export function registers(device: Device): 'many' | 'half' | 'some' | 'few' {
   const { vendor } = device.adapter;
-  if (/nvidia|amd|ati|apple/i.test(vendor) || narrowSubgroup(device)) return 'many';
+  if (/nvidia|amd|ati|apple/i.test(vendor)) return 'many';
+  if (narrowSubgroup(device)) return 'half';
   return /qualcomm/i.test(vendor) ? 'some' : 'few';
 }
 

@@ -1,20 +1,16 @@
 import type { Device } from '../engine/device.ts';
-import type { Constants, ShaderSource } from '../engine/pipeline.ts';
+import type { ShaderSource } from '../engine/pipeline.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { quads } from './common.ts';
 import { narrowSubgroup, registers } from './gpu.ts';
 import matmulWgsl from './matmul.wgsl';
 import matmulRowsWgsl from './matmul_rows.wgsl';
 import matmulTiledWgsl from './matmul_tiled.wgsl';
+import { type Tiling, tilings } from './tiling.ts';
 
-/** A way to multiply: `lanes` quads of columns × `tileRows` rows a workgroup. */
-export interface MatmulCandidate {
-  variant: string;
+/** A way to multiply. */
+export interface MatmulCandidate extends Tiling {
   source: ShaderSource;
-  lanes: number;
-  tileRows: number;
-  /** The shader's own. */
-  constants: Constants;
 }
 
 /** Most rows whose sums are split over threads on hardware: their number decides the order of a sum, and nothing else does. */
@@ -25,8 +21,9 @@ const mostSplitRows = 64;
  * summed in 32 interleaved parts, else sums go over k from first to last.
  */
 export function matmulCandidates(device: Device, x: Tensor, n: number): MatmulCandidate[] {
-  if (device.software) return [direct(device, x, n), ...tiles(device, x.rows, n)];
-  return x.rows > mostSplitRows ? [...tiles(device, x.rows, n), direct(device, x, n)] : split(device, x.rows);
+  if (!device.software && x.rows <= mostSplitRows) return split(device, x.rows);
+  const tiled = tilings(device, x.rows, n).map((tiling) => ({ ...tiling, source: matmulTiledWgsl }));
+  return device.software ? [direct(device, x, n), ...tiled] : [...tiled, direct(device, x, n)];
 }
 
 /** Rows evenly over as few tiles as `most` rows a tile allow. */
@@ -47,59 +44,6 @@ function direct({ subgroupSize: subgroup }: Device, x: Tensor, n: number): Matmu
     lanes: threads,
     tileRows: tile_m,
     constants: { threads, tile_m, words, subgroup: 0, loads: 0, ...sharing },
-  };
-}
-
-/** Tiles through workgroup memory: rows × quads of a thread, threads of a workgroup, quads of k staged at once. */
-const tilings = {
-  tiled: { tile_m: 8, tile_n: 2, across: 16, down: 16, depth: 4 },
-  tiled_small: { tile_m: 8, tile_n: 2, across: 8, down: 8, depth: 4 },
-  tiled_one: { tile_m: 8, tile_n: 1, across: 16, down: 8, depth: 4 },
-  tiled_four: { tile_m: 4, tile_n: 1, across: 16, down: 16, depth: 8 },
-};
-
-/** Workgroups that keep a large GPU's cores at work. */
-const enoughWorkgroups = 128;
-
-function tiles(device: Device, rows: number, n: number): MatmulCandidate[] {
-  const all = Object.entries(tilings).map(([variant, tiling]) => tile(device, variant, tiling));
-  const fits = all.filter(({ bytes }) => bytes <= device.limits.maxComputeWorkgroupStorageSize);
-  const workgroups = ({ lanes, tileRows }: MatmulCandidate): number =>
-    Math.ceil(quads(n) / lanes) * Math.ceil(rows / tileRows);
-  const order = {
-    many: ['tiled', 'tiled_small', 'tiled_one', 'tiled_four'],
-    some: ['tiled_one', 'tiled_four', 'tiled_small', 'tiled'],
-    few: ['tiled_four', 'tiled_one', 'tiled_small', 'tiled'],
-  }[registers(device)];
-  const rank = (c: MatmulCandidate): number =>
-    order.indexOf(c.variant) + (c.variant === 'tiled' && workgroups(c) < enoughWorkgroups ? order.length : 0);
-  return fits.sort((a, b) => rank(a) - rank(b)).map(({ bytes: _, ...candidate }) => candidate);
-}
-
-function tile(device: Device, variant: string, tiling: typeof tilings.tiled): MatmulCandidate & { bytes: number } {
-  const { tile_m, tile_n, across, down, depth } = tiling,
-    threads = across * down,
-    lines = threads / depth,
-    lanes = across * tile_n,
-    tileRows = down * tile_m;
-  // Threads that store one after another hold `depth` quads of k of two rows: these strides put them into different banks.
-  const skip = depth === 4 ? 2 : 1,
-    strides = tileRows + skip + 4 * lanes + 4 + 4 * skip;
-  return {
-    variant,
-    source: matmulTiledWgsl,
-    lanes,
-    tileRows,
-    bytes: 16 * depth * strides,
-    constants: {
-      ...tiling,
-      threads,
-      lines,
-      skip,
-      subgroup: narrowSubgroup(device),
-      x_loads: tileRows / lines,
-      w_loads: (4 * lanes) / lines,
-    },
   };
 }
 

@@ -1,6 +1,6 @@
 // y = act(α x wᵀ + b) (+ r), or x w, for many rows on a GPU: a workgroup of `across` × `down` threads stages tiles of x and w
 // in workgroup memory as f32; a thread computes tile_m rows × tile_n quads of columns, summing over k in order. All loads of a
-// tile are under way before the first is stored. The tiles' strides keep both stores and loads from meeting in a bank.
+// tile are under way before the first is stored.
 #if ${subgroup}
 enable subgroups;
 enable subgroup_size_control;
@@ -8,16 +8,7 @@ enable subgroup_size_control;
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 #include "lib/matmul_operands.wgsl"
-
-const depth = ${depth}u; // quads of k in a tile
-const across = ${across}u; // threads side by side
-const rows = ${down}u * ${tile_m}u; // of a workgroup's tile
-const quads = across * ${tile_n}u; // of columns of a workgroup's tile
-const x_stride = rows + ${skip}u; // from one quad of k to the next
-const q_stride = quads + 1u; // from one column of a quad to the next
-const w_stride = 4u * quads + 4u + 4u * ${skip}u;
-var<workgroup> x_tile: array<vec4<f32>, depth * x_stride>; // [k][row]
-var<workgroup> w_tile: array<vec4<f32>, depth * w_stride>; // [k][column of its quad, or row of k][quad]: neighbours read neighbours
+#include "lib/tile.wgsl"
 
 #if ${subgroup}
 @compute @workgroup_size(${threads}) @subgroup_size(${subgroup})
@@ -80,32 +71,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
 #endfor
       workgroupBarrier();
-      for (var j = 0u; j < depth; j++) {
-#for n in ${tile_n}
-        let p#n = w_tile[j * w_stride + column + #nu * across];
-        let q#n = w_tile[j * w_stride + column + #nu * across + q_stride];
-        let r#n = w_tile[j * w_stride + column + #nu * across + 2u * q_stride];
-        let s#n = w_tile[j * w_stride + column + #nu * across + 3u * q_stride];
-#endfor
-#for i in ${tile_m}
-        {
-          let v = x_tile[j * x_stride + row + #iu * ${down}u];
-#for n in ${tile_n}
-#if ${transposed}
-          c#i_#n += v.x * vec4<f32>(p#n.x, q#n.x, r#n.x, s#n.x);
-          c#i_#n += v.y * vec4<f32>(p#n.y, q#n.y, r#n.y, s#n.y);
-          c#i_#n += v.z * vec4<f32>(p#n.z, q#n.z, r#n.z, s#n.z);
-          c#i_#n += v.w * vec4<f32>(p#n.w, q#n.w, r#n.w, s#n.w);
-#else
-          c#i_#n += v.x * p#n;
-          c#i_#n += v.y * q#n;
-          c#i_#n += v.z * r#n;
-          c#i_#n += v.w * s#n;
-#endif
-#endfor
-        }
-#endfor
-      }
+#include "lib/tile_product.wgsl"
       workgroupBarrier();
     }
   }

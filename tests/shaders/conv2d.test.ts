@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ElementType, roundUp } from '../../engine/tensor.ts';
+import { Tuning } from '../../engine/tuning.ts';
 import { conv2d } from '../../shaders/conv2d.ts';
-import { close, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
+import { close, device, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 import { conv3x3 } from '../reference.ts';
 
 /** x [height, width, channels] with zeros around it. */
@@ -38,7 +39,7 @@ function doubled(x: ArrayLike<number>, height: number, width: number, channels: 
 function deviceWeights(type: ElementType, w: Float32Array, channels: { in: number; out: number }) {
   const pitch = roundUp(channels.in, 4),
     values = new Float32Array(channels.out * 9 * pitch);
-  w.forEach((v, i) => (values[Math.floor(i / channels.in) * pitch + (i % channels.in)] = v));
+  for (const [i, v] of w.entries()) values[Math.floor(i / channels.in) * pitch + (i % channels.in)] = v;
   return tensor(type, [channels.out, 9 * pitch], values);
 }
 
@@ -99,6 +100,28 @@ for (const type of ['bf16', 'f32'] as const) {
   }
 }
 
+const variants = ['tiled', 'tiled_small', 'tiled_one', 'tiled_four', 'tiled_narrow'];
+for (const [type, height, width, from, to] of [
+  ['bf16', 9, 13, 5, 37],
+  ['f32', 11, 12, 36, 70],
+] as const) {
+  test(`all candidates give the same bits: ${type} ${height} × ${width}, ${from} to ${to} channels`, async () => {
+    const channels = { in: from, out: to },
+      x = numbers(height * width * from, type),
+      w = numbers(to * 9 * from, type, 2);
+    const result = async (options: { stride?: 2; upsample?: 2 }, variant: string): Promise<Float32Array> => {
+      device.tuning = new Tuning(`conv2d:${variant}`);
+      const conv = { weight: deviceWeights(type, w, channels), bias: tensor(type, [to], numbers(to, type, 3)) };
+      return run((p) => conv2d(p, { x: tensor(type, [height * width, from], x), height, width }, conv, options).x);
+    };
+    for (const options of type === 'f32' ? [{}] : ([{ stride: 2 }, { upsample: 2 }] as const)) {
+      const want = await result(options, 'direct');
+      for (const variant of variants) assert.equal([...(await result(options, variant))], [...want], variant);
+    }
+    device.tuning = new Tuning();
+  });
+}
+
 test('a result of another type; the size of the result', async () => {
   const x = numbers(24, 'bf16'),
     w = numbers(36, 'bf16', 2),
@@ -147,7 +170,7 @@ test('operands that do not fit are errors that name them', async () => {
   );
   await shapeError(
     (p) => void conv2d(p, { x: x(), height: 2, width: 3 }, conv, { residual: tensor('f32', [6, 4], numbers(24)) }),
-    /conv2d: .*test f32\[6,4\]; want a residual \[6, 3\]/,
+    /conv2d: .*test f32\[6,4\]; want a residual f32\[6, 3\]/,
   );
   await shapeError(
     (p) => void conv2d(p, { x: x(), height: 2, width: 3 }, { ...conv, bias: tensor('bf16', [3], numbers(3)) }),
