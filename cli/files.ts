@@ -59,6 +59,10 @@ export async function writePicture(file: string, picture: Picture): Promise<void
   await write(file, await nodePlatform.encodePNG(picture));
 }
 
+export async function writeText(file: string, text: string): Promise<void> {
+  await write(file, new TextEncoder().encode(text));
+}
+
 async function write(file: string, bytes: Uint8Array): Promise<void> {
   const clean = () => removeParts(path.dirname(file));
   cleanups.add(clean);

@@ -10,6 +10,7 @@ import { addEncode } from './commands/encode.ts';
 import { addGenerate } from './commands/generate.ts';
 import { addInit } from './commands/init.ts';
 import { addInspect } from './commands/inspect.ts';
+import { addNumerics } from './commands/numerics.ts';
 import { addTrace } from './commands/trace.ts';
 import { report, say } from './errors.ts';
 import { flushStderr } from './quiet.ts';
@@ -45,6 +46,7 @@ for (const add of [
   addInit,
   addAdapters,
   addBench,
+  addNumerics,
 ])
   add(program);
 

@@ -10,6 +10,9 @@ import { noiseStream, seedWords } from '../shaders/random.ts';
 import { type BoardSettings, boardSteps, exactPoints, type Score, scorePoints, stepRow } from './chessboard.ts';
 import type { NumberType } from './number_types.ts';
 
+/** A score, and the share of points off their cells of the run that was not rounded. */
+export type RunScore = Score & { unrounded: number };
+
 export interface Watch {
   /** Called with the steps done, of how many. */
   onStep?: (done: number, steps: number) => void;
@@ -24,7 +27,7 @@ export class ChessboardRun {
   /** The same of the run whose output was not rounded. */
   private readonly wanted: Tensor;
   private readonly tables: { steps: Tensor; step: Tensor; seed: Tensor };
-  private unrounded?: Promise<void>;
+  private unrounded?: Promise<number>;
   /** Where the first points end in f64, unrounded. */
   private exact?: Float64Array;
 
@@ -49,23 +52,18 @@ export class ChessboardRun {
     this.workspace.write(this.tables.seed, seedWords(settings.seed));
   }
 
-  /** Runs all points with the output of `prediction` rounded to `type`, and once without rounding. */
-  async run(prediction: Prediction, type: NumberType, { onStep, signal }: Watch = {}): Promise<Score> {
+  /** Runs all points with the output of `prediction` rounded to `type`, and before the first time once without rounding. */
+  async run(prediction: Prediction, type: NumberType, { onStep, signal }: Watch = {}): Promise<RunScore> {
     const { steps } = this.settings;
-    const first = this.unrounded === undefined;
-    const runs = first ? 2 : 1;
+    const runs = this.unrounded === undefined ? 2 : 1;
     this.unrounded ??= this.runUnrounded({ onStep: (done) => onStep?.(done, runs * steps), signal });
-    try {
-      await this.unrounded;
-    } catch (error) {
+    const unrounded = await this.unrounded.catch((error: unknown) => {
       this.unrounded = undefined;
       throw error;
-    }
-    await this.sample(prediction, type, {
-      onStep: (done) => onStep?.(done + (runs - 1) * steps, runs * steps),
-      signal,
     });
-    return this.score();
+    const watch = { onStep: (done: number) => onStep?.(done + (runs - 1) * steps, runs * steps), signal };
+    await this.sample(prediction, type, watch);
+    return { ...(await this.score()), unrounded };
   }
 
   /** The first n points of the last run, [n × 2]. */
@@ -74,16 +72,20 @@ export class ChessboardRun {
   }
 
   /** The same figures of the first n points in f64, with true rounding. */
-  async check(prediction: Prediction, type: NumberType, n: number, signal?: AbortSignal): Promise<Score> {
+  async check(prediction: Prediction, type: NumberType, n: number, signal?: AbortSignal): Promise<RunScore> {
     const count = Math.min(n, this.samples);
     if (this.exact?.length !== 2 * count) this.exact = await exactPoints(count, this.settings, undefined, signal);
     const points = await exactPoints(count, this.settings, { prediction, type }, signal);
-    return scorePoints(points, this.exact, this.settings.quadrant);
+    const { quadrant } = this.settings;
+    const { wrong: unrounded } = scorePoints(this.exact, this.exact, quadrant);
+    return { ...scorePoints(points, this.exact, quadrant), unrounded };
   }
 
-  private async runUnrounded(watch: Watch): Promise<void> {
+  /** Leaves the points in `wanted`; gives the share of them that is off the cells. */
+  private async runUnrounded(watch: Watch): Promise<number> {
     await this.sample('x', undefined, watch);
     this.device.copy(this.x, this.wanted);
+    return (await this.score()).wrong;
   }
 
   /** The start noise. */
