@@ -91,12 +91,16 @@ export async function withDevice<T>(
   }
 }
 
-/** Opens the adapter of that choice and hands a device on it to `use`; closes both whatever happens. */
+/**
+ * Opens the adapter of that choice and hands a device on it to `use`; closes both whatever happens.
+ * @param quiet keeps drivers' own words off stderr
+ */
 export async function withAdapter<T>(
   choice: string | undefined,
   use: (device: Device, name: string) => Promise<T>,
+  quiet = true,
 ): Promise<T> {
-  quietNativeWarnings();
+  if (quiet) quietNativeWarnings();
   const { adapter, name } = await nodeAdapter(choice),
     device = await Device.open(adapter);
   try {

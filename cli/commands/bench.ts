@@ -3,16 +3,19 @@ import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { compareReports } from '../../bench/compare.ts';
+import { compileAll } from '../../bench/compile.ts';
 import { type ConfigName, configs } from '../../bench/configs.ts';
+import { findTarget, sourceOf } from '../../bench/own.ts';
 import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
 import { type Report, readReport } from '../../bench/report.ts';
 import { type BenchOptions, runBench } from '../../bench/run.ts';
 import { dependencies, version } from '../../package.json';
-import { usage } from '../errors.ts';
+import { say, usage } from '../errors.ts';
 import { count, oneOf, option, someText } from '../options.ts';
 import { Progress, table } from '../progress.ts';
 import { withAdapter } from '../session.ts';
 import { stopSignal } from '../stop.ts';
+import { tryOwn } from './bench_own.ts';
 
 const examples = `
 What it measures: the adapter's own limits; each kernel at the shapes of the models, with the share of the limit that it
@@ -23,6 +26,8 @@ Examples:
   mmar bench --json > mine.json            all of it, to hand on
   mmar bench --only limits                 what the adapter can do
   mmar bench --only matmul --shape 256x1024x4096
+  mmar bench --dump matmul --shape 256x1024x4096 > mine.wgsl
+  mmar bench --wgsl mine.wgsl --as matmul --shape 256x1024x4096
   mmar bench --compare before.json after.json`;
 
 type Sizes = [number, number, number];
@@ -34,6 +39,11 @@ interface Options {
   config?: string;
   shape: Sizes[];
   compare?: boolean;
+  wgsl?: string;
+  as?: string;
+  dump?: string;
+  compileOnly?: boolean;
+  variants?: boolean;
   json?: boolean;
   markdown?: boolean;
 }
@@ -60,6 +70,13 @@ export function addBench(program: Command): void {
         .argParser((text, before: Sizes[]) => [...before, matmulSizes('--shape', text)]),
     )
     .option('--quick', 'fewer samples of fewer shapes: two minutes at most')
+    .addOption(
+      option('--wgsl <file>', 'try a shader of your own in a kernel’s place: is it right, and how fast', someText),
+    )
+    .addOption(option('--as <kernel>', 'that kernel: matmul, matmul:direct, rms_norm …', someText))
+    .addOption(option('--dump <kernel>', 'print that kernel’s source as it is compiled, to start from', someText))
+    .option('--compile-only', 'compile every pipeline of the models, one after another, and run none')
+    .option('--variants', 'with --compile-only: every other candidate too')
     .option('--compare', 'compare reports in place of measuring')
     .option('--json', 'print the report as JSON')
     .option('--markdown', 'print the report as Markdown')
@@ -70,6 +87,10 @@ export function addBench(program: Command): void {
 async function bench(files: string[], options: Options): Promise<void> {
   if (options.compare) return compare(files, options);
   if (files.length) throw usage(`${files[0]} is no option; --compare ${files[0]} compares reports`);
+  if (options.dump) return dump(options.dump, options);
+  if (options.wgsl) return tryOwn(options.wgsl, options);
+  if (options.compileOnly) return compileOnly(options);
+  if (options.as) throw usage('--as names the kernel in whose place --wgsl stands; give --wgsl FILE as well');
   const progress = new Progress(options.json || options.markdown);
   const report = await withAdapter(options.adapter, (device, name) =>
     runBench(device, about(name), {
@@ -79,6 +100,28 @@ async function bench(files: string[], options: Options): Promise<void> {
     }),
   ).finally(() => progress.stop());
   show(report, options);
+}
+
+const targetOf = (as: string, { shape: [shape], config }: Options) => ({ as, shape, config });
+
+async function dump(name: string, options: Options): Promise<void> {
+  await withAdapter(options.adapter, async (device) => {
+    const { candidate } = await findTarget(device, targetOf(name, options));
+    process.stdout.write(sourceOf(candidate));
+  });
+}
+
+async function compileOnly({ adapter, variants, json }: Options): Promise<void> {
+  const begin = (title: string) => {
+    fs.writeSync(2, `@@ ${title}\n`);
+    if (process.env.GPUC_OUT) fs.appendFileSync(process.env.GPUC_OUT, `@@ ${title}\n`);
+  };
+  const compiled = await withAdapter(adapter, (device) => compileAll(device, Boolean(variants), begin), false);
+  const failed = compiled.filter(({ error }) => error);
+  if (json) console.log(JSON.stringify(compiled, undefined, 1));
+  else console.log(`${compiled.length - failed.length} pipelines compiled, ${failed.length} failed`);
+  for (const { title, error } of failed) say(`${title}: ${error}`);
+  if (failed.length) process.exitCode = 1;
 }
 
 const matmulSizes = (name: string, text: string): Sizes => {

@@ -1,0 +1,145 @@
+import { MMARError } from '../base/error.ts';
+import type { Device } from '../engine/device.ts';
+import { unroll } from '../engine/pipeline.ts';
+import type { Candidate, Program } from '../engine/program.ts';
+import { namedConfig } from './configs.ts';
+import { difference, rowOf, tolerance } from './kernels.ts';
+import { makeYardstick } from './limits.ts';
+import { measure } from './measure.ts';
+import { Operands } from './operands.ts';
+import type { KernelRow } from './report.ts';
+import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
+import type { Stopwatch } from './stopwatch.ts';
+import { workOf } from './work.ts';
+
+/** A kernel to take the place of: its name, its variant where one is wanted, and the shape. */
+export interface Target {
+  /** `matmul`, `matmul:direct`, `rms_norm`, … */
+  as: string;
+  /** Sizes of a matrix product; the model's most costly shape unless given. */
+  shape?: [number, number, number];
+  /** The model whose shape it is. */
+  config?: string;
+}
+
+/** What a shader of one's own was found to be. */
+export interface Verdict {
+  /** What the compiler says, by line of the source; empty where it compiles. */
+  errors: { line: number; message: string }[];
+  /** The largest difference from the plain kernel's result, over an element's size; absent where it does not compile. */
+  difference?: number;
+  correct?: boolean;
+  /** Its time and ours, taken in turn; absent where it does not compile. */
+  rows: KernelRow[];
+}
+
+export interface TryOptions {
+  signal?: AbortSignal;
+  /** Called with true before the shader runs for the first time, and with false once it has: what does not, never will. */
+  onRun?: (running: boolean) => void;
+}
+
+/** Finds the recorded shape and the candidate of a target; a `usage` error names what there is. */
+export async function findTarget(
+  device: Device,
+  { as, shape: sizes, config = 'emoji' }: Target,
+): Promise<{ shape: RecordedShape; candidate: Candidate }> {
+  const [name, variant] = as.split(':');
+  if (sizes && name !== 'matmul')
+    throw new MMARError('usage', `--shape gives a matrix product's sizes, not those of ${name}`);
+  const all = sizes ? [await matmulShape(device, ...sizes)] : await recordShapes(device, namedConfig(config), config),
+    known = [...new Set(all.map(({ dispatch }) => dispatch.name))].sort();
+  const cost = (s: RecordedShape) => Math.max(1, s.calls) * (workOf(s).flops ?? workOf(s).bytes);
+  const [shape] = all.filter(({ dispatch }) => dispatch.name === name).sort((a, b) => cost(b) - cost(a));
+  if (!shape)
+    throw new MMARError('usage', `no kernel is called ${JSON.stringify(name)}; give one of ${known.join(', ')}`);
+  const candidate = variant === undefined ? shape.candidates[0] : shape.candidates.find((c) => c.variant === variant);
+  if (!candidate)
+    throw new MMARError(
+      'usage',
+      `${name} has no variant ${JSON.stringify(variant)} here; give one of ${shape.candidates.map((c) => c.variant).join(', ')}`,
+    );
+  return { shape, candidate };
+}
+
+/** A candidate's source as it is compiled, with the number of workgroups as a first line that `tryShader` reads. */
+export const sourceOf = ({ source, constants, workgroups: [x, y = 1, z = 1] }: Candidate): string =>
+  `// workgroups ${x} ${y} ${z}\n${unroll(source(constants))}`;
+
+/** The number of workgroups that a source asks for; that of the kernel in whose place it stands, where it says none. */
+function workgroupsOf(wgsl: string, { workgroups }: Candidate): Candidate['workgroups'] {
+  const said = /^\s*\/\/ workgroups (\d+) (\d+) (\d+)\s*$/m.exec(wgsl);
+  return said ? [Number(said[1]), Number(said[2]), Number(said[3])] : workgroups;
+}
+
+/** Compiles a shader in a kernel's place, compares what it computes with the plain kernel's result, and times it against ours. */
+export async function tryShader(
+  watch: Stopwatch,
+  wgsl: string,
+  target: Target,
+  { signal, onRun }: TryOptions = {},
+): Promise<Verdict> {
+  const { device } = watch,
+    { shape, candidate } = await findTarget(device, target);
+  const errors = await compileErrors(device, wgsl, layoutOf(shape));
+  if (errors.length) return { errors, rows: [] };
+  const own: Candidate = {
+    ...candidate,
+    variant: 'yours',
+    source: () => wgsl,
+    constants: {},
+    workgroups: workgroupsOf(wgsl, candidate),
+  };
+  const plain = shape.candidates.find(({ variant }) => variant === 'direct') ?? shape.candidates[0],
+    operands = await Operands.make(device, shape),
+    yardstick = await makeYardstick(device);
+  const programs: Program[] = [];
+  const program = async (c: Candidate): Promise<Program> => {
+    const made = await operands.program(c);
+    programs.push(made);
+    return made;
+  };
+  try {
+    const wanted = await operands.results(await program(plain)),
+      mine = await program(own);
+    onRun?.(true);
+    const off = difference(await operands.results(mine), wanted);
+    onRun?.(false);
+    const ours = await program(candidate),
+      [yard, ...timings] = await measure(watch, [[yardstick.program], [ours], [mine]], { samples: 10, signal });
+    const rows = [candidate.variant || 'ours', 'yours'].map((variant, i) => rowOf(shape, variant, timings[i], yard));
+    return { errors, difference: off, correct: off < tolerance, rows };
+  } finally {
+    for (const made of programs) made.destroy();
+    operands.release();
+    yardstick.release();
+  }
+}
+
+/** How a shape's operands are bound. */
+export const layoutOf = ({ dispatch: { read, write, uniforms } }: RecordedShape): string =>
+  'r'.repeat(read.length) + 'w'.repeat(write.length) + (uniforms.length ? 'u' : '');
+
+/** What is wrong with a source, by its lines; what a pipeline of it is refused for stands at line 0. */
+async function compileErrors(device: Device, code: string, layout: string): Promise<Verdict['errors']> {
+  const { gpu } = device;
+  gpu.pushErrorScope('validation');
+  const module = gpu.createShaderModule({ label: 'yours', code });
+  void gpu.popErrorScope();
+  const { messages } = await module.getCompilationInfo();
+  const errors = messages
+    .filter(({ type }) => type === 'error')
+    .map(({ lineNum, message }) => ({ line: lineNum, message: message.trim() }));
+  if (errors.length) return errors;
+  try {
+    const bindGroupLayouts = [device.pipelines.bindGroupLayout(layout)];
+    await gpu.createComputePipelineAsync({
+      label: 'yours',
+      layout: gpu.createPipelineLayout({ bindGroupLayouts }),
+      compute: { module, entryPoint: 'main' },
+    });
+    return [];
+  } catch (cause) {
+    return [{ line: 0, message: (cause as Error).message.split('\n').slice(0, 2).join(' ').trim() }];
+  }
+}
