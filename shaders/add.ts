@@ -20,9 +20,14 @@ export function add(p: Recorder, a: Tensor, b: Tensor, into?: Tensor): Tensor {
     source: addWgsl,
     constants: { accumulate, y: y.type, b: b.type, uniforms: accumulate ? 2 : 3 },
     read: accumulate ? [b] : [a, b],
+    inputs: accumulate ? [] : [a, b],
     write: [y],
     uniforms: [count],
     workgroups: grid(p, count, 64),
+    gradient: (dy) => {
+      p.tape!.give(a, dy);
+      p.tape!.give(b, dy);
+    },
   });
   return y;
 }

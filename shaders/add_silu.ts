@@ -1,5 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
+import { activationBackward } from './activation.ts';
+import { add } from './add.ts';
 import addSiluWgsl from './add_silu.wgsl';
 import { checkShape, grid } from './common.ts';
 
@@ -19,6 +21,7 @@ export function addSilu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps:
     a,
     b,
   );
+  const alike = steps === 1 && stride === 1 && a.rows === b.rows;
   const y = p.tensor('add_silu', a.type, [steps * a.rows, a.cols]);
   p.operation({
     name: 'add_silu',
@@ -28,6 +31,13 @@ export function addSilu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps:
     write: [y],
     uniforms: [a.rows, a.pitch / 4, steps, b.rows, stride],
     workgroups: grid(p, steps * a.rows * (a.pitch / 4), 32),
+    inputs: [a, b],
+    gradient: (dy) => {
+      checkShape(alike, 'add_silu gradient', 'one step, and a row of b for each of a', a, b);
+      const d = activationBackward(p, add(p, a, b), 'silu', dy);
+      p.tape!.give(a, d);
+      p.tape!.give(b, d);
+    },
   });
   return y;
 }

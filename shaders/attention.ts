@@ -2,6 +2,7 @@ import type { Device } from '../engine/device.ts';
 import type { Candidate, Recorder } from '../engine/program.ts';
 import { type ElementType, elementBytes, f32Bits, type Tensor } from '../engine/tensor.ts';
 import attentionWgsl from './attention.wgsl';
+import { attentionBackward } from './attention_backward.ts';
 import attentionRowWgsl from './attention_row.wgsl';
 import attentionTileWgsl from './attention_tile.wgsl';
 import { checkShape, quads } from './common.ts';
@@ -61,28 +62,34 @@ export function selfAttention(p: Recorder, qkv: Tensor, heads: number, headDim: 
   });
 }
 
-interface Operands {
+/** How attention's operands lie. */
+export interface AttentionOperands {
   q: Tensor;
   k: Tensor;
   v: Tensor;
   position: Tensor;
   branch: number;
   causal: boolean;
+  /** Whether keys before these queries are kept, `position` of them. */
   cached: boolean;
+  /** Rows of k and v from one branch to the next. */
   capacity: number;
+  /** Quads of a row at which q, k and v begin. */
   first: { q: number; k: number; v: number };
+  /** Elements from one row of k or v to the next. */
   pitch: number;
 }
 
 function dispatch(
   p: Recorder,
   name: string,
-  { heads, kvHeads, headDim }: Heads,
+  shape: Heads,
   branches: number,
   count: number,
-  o: Operands,
+  o: AttentionOperands,
 ): Tensor {
-  const d = quads(headDim);
+  const { heads, kvHeads, headDim } = shape,
+    d = quads(headDim);
   checkShape(heads % kvHeads === 0, name, `heads (${heads}) a multiple of kv heads (${kvHeads})`, o.q, o.k);
   checkShape(
     Number.isInteger(count) && o.q.type === o.k.type && o.q.type === o.v.type,
@@ -92,13 +99,17 @@ function dispatch(
     o.k,
     o.v,
   );
-  const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]);
+  const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]),
+    inputs = [...new Set([o.q, o.k, o.v])];
+  const terms = inputs.some((t) => p.tape?.wants(t))
+    ? p.tensor('attention terms', 'f32', [y.rows, 2 * heads])
+    : undefined;
   p.operation({
     name: 'attention',
     label: name,
     shape: { count, heads, kvHeads, d, x: o.q.type, causal: String(o.causal) },
     read: [o.q, o.k, o.v, o.position],
-    write: [y],
+    write: terms ? [y, terms] : [y],
     uniforms: [
       count,
       o.branch,
@@ -114,8 +125,14 @@ function dispatch(
       Number(o.cached),
       d,
       f32Bits(1 / Math.sqrt(headDim)),
+      terms?.pitch ?? 0,
     ],
-    candidates: candidates(p.device, o.q.type, { d, count, heads, kvHeads, branches }),
+    candidates: candidates(p.device, o.q.type, { d, count, heads, kvHeads, branches }, terms !== undefined),
+    inputs,
+    gradient: (dy) => {
+      const gradients = attentionBackward(p, o, { ...shape, branches, count }, y, terms!, dy);
+      for (const [t, g] of gradients) p.tape!.give(t, g);
+    },
   });
   return y;
 }
@@ -132,18 +149,24 @@ interface Sizes {
  * What may run, the best by rule first, all with the same bits: software takes a thread a query, or a workgroup a query
  * where these are few or wide; hardware has exp of its own, and tiles where queries are many.
  */
-function candidates(device: Device, x: ElementType, { d, count, heads, kvHeads, branches }: Sizes): Candidate[] {
-  const exp = device.software ? 'exp_' : 'exp';
+function candidates(
+  device: Device,
+  x: ElementType,
+  { d, count, heads, kvHeads, branches }: Sizes,
+  terms: boolean,
+): Candidate[] {
+  const exp = device.software ? 'exp_' : 'exp',
+    common = { x, d, terms, uniforms: terms ? 6 : 5 };
   const row: Candidate = {
     variant: 'row',
     source: attentionRowWgsl,
-    constants: { x, d, exp },
+    constants: { ...common, exp },
     workgroups: [count, heads, branches],
   };
   const byQuery = (variant: string, lanes: number): Candidate => ({
     variant,
     source: attentionWgsl,
-    constants: { x, d, lanes },
+    constants: { ...common, lanes },
     workgroups: [Math.ceil(count / lanes), heads, branches],
   });
   if (device.software && count >= 4 && d <= 16)
@@ -151,7 +174,7 @@ function candidates(device: Device, x: ElementType, { d, count, heads, kvHeads, 
   const tiles = [1, 2, 4].map((tile_m): Candidate & { bytes: number } => ({
     variant: `tile_${tile_m}`,
     source: attentionTileWgsl,
-    constants: { x, d, exp, tile_m, tile_n: Math.ceil(d / 8), subgroup: narrowSubgroup(device) },
+    constants: { ...common, exp, tile_m, tile_n: Math.ceil(d / 8), subgroup: narrowSubgroup(device) },
     workgroups: [Math.ceil((count * heads) / kvHeads / (8 * tile_m)), kvHeads, branches],
     bytes: (8 * tile_m + 32) * (d + 1) * 4 * elementBytes(x) + 8 * tile_m * 9 * 16,
   }));

@@ -53,5 +53,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for d in ${d}
     y[to + #du] = to_${x}(o#d / sum);
 #endfor
+#if ${terms}
+    row_terms[(b * shape.count + i) * shape.terms_pitch + 2u * head] = m + log_(sum);
+#endif
   }
 }

@@ -66,4 +66,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var d = lane; d < ${d}u; d += 32u) {
     y[to + d] = to_${x}(acc[d] / sum);
   }
+#if ${terms}
+  if (lane == 0u) {
+    row_terms[(b * shape.count + i) * shape.terms_pitch + 2u * head] = m + log_(sum);
+  }
+#endif
 }

@@ -138,6 +138,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       y[to + 8u * #nu] = to_${x}(o#i_#n / sum#i);
     }
 #endfor
+#if ${terms}
+    if (r < all && column == 0u) {
+      let head = group.y * shape.group_size + r % shape.group_size;
+      row_terms[(b * shape.count + r / shape.group_size) * shape.terms_pitch + 2u * head] = m#i + log_(sum#i);
+    }
+#endif
   }
 #endfor
 }

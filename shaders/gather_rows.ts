@@ -2,7 +2,9 @@ import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
 import { checkShape, grid } from './common.ts';
 import gatherRowsWgsl from './gather_rows.wgsl';
+import { scatterRows } from './scatter_rows.ts';
 import type { Sequences } from './sequences.ts';
+import { zeros } from './zeros.ts';
 
 /**
  * The embeddings of the next `count` tokens of some branches: row b × count + i is `table[ids[b, position[b] + i]]`.
@@ -87,6 +89,14 @@ function gather(
       write: [y],
       uniforms: [y.rows, rowQuads, table.pitch / 4, tableRow + firstRow, part.rows, ...layout],
       workgroups: grid(p, y.rows * rowQuads, 32),
+      inputs: firstRow ? [] : [table], // the whole table's gradient is one
+      gradient: (dy) => {
+        const tape = p.tape!,
+          [batch, pitch, add, branch] = layout,
+          dtable = tape.sink(table) ?? zeros(p, p.tensor(`${name} gradient`, table.type, table.shape));
+        scatterRows(p, dy, { index, position, batch, pitch, add, branch }, dtable, tableRow);
+        if (!tape.sink(table)) tape.give(table, dtable);
+      },
     });
   }
   return y;

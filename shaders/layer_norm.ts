@@ -1,7 +1,10 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
+import { columnSum } from './column_sum.ts';
 import { checkShape, grid, reduceLanes } from './common.ts';
 import layerNormWgsl from './layer_norm.wgsl';
+import { layerNormBackward } from './layer_norm_backward.ts';
+import { sharedGradient } from './zeros.ts';
 
 /** Weight and bias of a norm, both [width]. */
 export interface Affine {
@@ -71,6 +74,19 @@ export function layerNorm(
       first + (modulation?.scale ?? 0) / 4,
     ],
     workgroups: grid(p, x.rows, 1),
+    gradient: (dy) => {
+      const tape = p.tape!,
+        learns = tape.wants(affine?.weight) || tape.wants(affine?.bias),
+        dmodulation = modulation && sharedGradient(p, modulation.tensor);
+      const { dx, daffine } = layerNormBackward(p, x, eps, dy, { affine, modulation, learns, dmodulation });
+      tape.give(x, dx);
+      if (!affine || !daffine) return;
+      const sum = (t: Tensor, first: number): void => {
+        if (tape.wants(t)) columnSum(p, daffine, { columns: { first, count: x.cols }, into: tape.sink(t) });
+      };
+      sum(affine.weight, 0);
+      sum(affine.bias, x.pitch);
+    },
   });
   return y;
 }

@@ -1,6 +1,10 @@
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
+import { activation } from './activation.ts';
+import { add } from './add.ts';
 import { checkShape } from './common.ts';
+import { gate } from './gate.ts';
+import { linearBackward } from './linear_backward.ts';
 import { type Activation, type Gate, gemm } from './matmul.ts';
 
 /** A linear layer's weights, as the loader lays them out. */
@@ -47,8 +51,40 @@ export interface LinearOptions {
  */
 export function linear(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions = {}): Tensor {
   const { weight, bias, lora } = layer,
-    { act, gate, residual, type, into, name = weight.name } = options;
+    { act = 'none', gate, residual, type, into, name = weight.name } = options;
   checkShape(!options.lora || lora !== undefined, `linear ${name}`, 'a layer with a low-rank part', x, weight);
+  const low = options.lora ? lora : undefined,
+    inputs = [x, weight, bias, low?.a, low?.b, residual, gate?.tensor].filter((t) => t !== undefined);
+  if (!inputs.some((t) => p.tape?.wants(t))) return product(p, x, layer, options).y;
+  if (act !== 'none' || gate) return inSteps(p, x, layer, options);
+  let made: ReturnType<typeof product>;
+  return p.composite(
+    name,
+    inputs,
+    () => {
+      made = product(p, x, layer, { lora: options.lora, residual, type, into, name });
+      return made.y;
+    },
+    (dy) => {
+      if (residual) p.tape!.give(residual, dy);
+      linearBackward(p, x, layer, made.low, dy);
+    },
+  );
+}
+
+/** The same with what stands before activation and gate kept for the way back. */
+function inSteps(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions): Tensor {
+  const { act = 'none', gate: columns, residual, lora, type, into, name } = options;
+  checkShape(!into, `linear ${name}`, 'a tensor of its own where gradients lead back through activation or gate', x);
+  let y = linear(p, x, layer, { lora, type: residual?.type ?? type, name });
+  if (act !== 'none') y = activation(p, y, act);
+  if (columns) return gate(p, y, columns, residual);
+  return residual ? add(p, y, residual) : y;
+}
+
+function product(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions): { y: Tensor; low?: Tensor } {
+  const { weight, bias, lora } = layer,
+    { act, gate, residual, type, into, name = weight.name } = options;
   const plus = options.lora &&
     lora && {
       a: gemm(p, { a: x, b: lora.a, transposeB: true, epilogue: { alpha: lora.scale }, label: `${name} lora_A` }),
@@ -56,5 +92,6 @@ export function linear(p: Recorder, x: Tensor, layer: Linear, options: LinearOpt
       firstColumns: lora.firstColumns,
     };
   const epilogue = { bias, act, gate, residual };
-  return gemm(p, { a: x, b: weight, transposeB: true, plus: plus || undefined, epilogue, type, into, label: name });
+  const y = gemm(p, { a: x, b: weight, transposeB: true, plus: plus || undefined, epilogue, type, into, label: name });
+  return { y, low: plus ? plus.a : undefined };
 }

@@ -1,7 +1,10 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
+import { columnSum } from './column_sum.ts';
 import { checkShape } from './common.ts';
 import maskTokensWgsl from './mask_tokens.wgsl';
+import { maskTokensBackward } from './mask_tokens_backward.ts';
+import { plainIndex } from './scatter_rows.ts';
 
 /**
  * The EmbeddingViT's input: the mask token in place of hidden positions, plus the learned position (spec section 3.2, 3.3).
@@ -26,6 +29,14 @@ export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Ten
     write: [y],
     uniforms: [x.rows, x.pitch / 4],
     workgroups: [Math.ceil((x.rows * x.pitch) / 4 / 32)],
+    inputs: [x, mask_token, pos_embed],
+    gradient: (dy) => {
+      const tape = p.tape!;
+      tape.give(pos_embed, dy);
+      if (tape.wants(mask_token))
+        columnSum(p, dy, { where: { index: plainIndex(mask), equals: 1 }, into: tape.sink(mask_token) });
+      if (tape.wants(x)) tape.give(x, maskTokensBackward(p, dy, mask));
+    },
   });
   return y;
 }

@@ -53,6 +53,18 @@ export interface Gemm {
   type?: ElementType;
   /** What it is for, in reports; b's name unless given. */
   label?: string;
+  /** Multiplies blocks of the operands: with plain b in one piece, without `plus` and epilogue but alpha. */
+  block?: Block;
+}
+
+/** A product of blocks: its sizes, and the [row, column] of a (transposed already), b and y at which they begin, columns in whole quads. */
+export interface Block {
+  m: number;
+  k: number;
+  n: number;
+  a?: [number, number];
+  b?: [number, number];
+  y?: [number, number];
 }
 
 /**
@@ -66,11 +78,12 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
   const a = g.transposeA ? transpose(p, g.a) : g.a,
     { b, transposeB = false, plus, epilogue = {}, accumulate = false, label = b.name } = g;
   const { alpha = 1, bias, act = 'none', gate, residual } = epilogue;
-  const n = transposeB ? b.rows : b.cols,
+  const { m, n } = g.block ?? { m: a.rows, n: transposeB ? b.rows : b.cols },
     what = `matmul ${label}`;
-  checkOperands(what, a, n, g);
+  if (g.block) checkBlock(what, a, g, g.block);
+  else checkOperands(what, a, n, g);
   const y = g.into ?? p.tensor(label, g.type ?? residual?.type ?? a.type, [...a.shape.slice(0, -1), n]);
-  checkShape(y.rows === a.rows && y.cols === n, what, `y [${a.rows}, ${n}]`, a, y);
+  checkShape(g.block !== undefined || (y.rows === m && y.cols === n), what, `y [${m}, ${n}]`, a, y);
   checkShape(!g.type || g.type === y.type, what, `y of type ${g.type}`, y);
   checkShape(!residual || residual.type === y.type, what, "a residual of y's type", y, residual ?? y);
   checkShape(!accumulate || (g.into !== undefined && !residual), what, 'accumulate with into, without residual', y);
@@ -100,19 +113,22 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       uniforms: read.length + 1,
     };
     // Untransposed, the pieces of b are parts of the sum; else they are columns of y.
-    const first = transposeB ? firstRow : 0;
+    const first = transposeB ? firstRow : 0,
+      k = g.block?.k ?? (transposeB ? a.cols : part.rows);
+    const begin = (t: Tensor, at: [number, number] = [0, 0]): number => (at[0] * t.pitch + at[1]) / 4;
     const uniforms = [
-      a.rows,
+      m,
       rows,
       b.pitch / 4,
       segment.row ?? 0,
+      begin(b, g.block?.b),
       y.pitch / 4,
-      first / 4,
+      first / 4 + begin(y, g.block?.y),
       f32Bits(alpha),
-      transposeB ? quads(a.cols) : quads(part.rows),
+      quads(k),
       a.pitch / 4,
-      transposeB ? 0 : firstRow / 4,
-      transposeB ? 0 : part.rows,
+      (transposeB ? 0 : firstRow / 4) + begin(a, g.block?.a),
+      transposeB ? 0 : k,
       quads(plus?.b.cols ?? 0),
       (plus?.a.pitch ?? 0) / 4,
       (plus?.b.pitch ?? 0) / 4,
@@ -126,8 +142,8 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       read,
       write: [y],
       uniforms,
-      shape: { m: a.rows, k: a.cols, n, x: a.type, w: b.type },
-      candidates: matmulCandidates(p.device, a, n).map(
+      shape: { m, k, n, x: a.type, w: b.type },
+      candidates: matmulCandidates(p.device, { rows: m, type: a.type }, n).map(
         ({ variant, source, lanes, tileRows, constants: own }): Candidate => {
           const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
           return {
@@ -135,7 +151,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
             source,
             constants: { x_element: `${a.type}x4`, ...own, ...constants },
             uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
-            workgroups: [runs.tiles, Math.ceil(a.rows / tileRows)],
+            workgroups: [runs.tiles, Math.ceil(m / tileRows)],
           };
         },
       ),
@@ -200,6 +216,27 @@ function checkOperands(what: string, a: Tensor, n: number, { b, transposeB, plus
     `no epilogue where b, which is summed over, lies in ${b.pieces.length} pieces`,
     b,
   );
+}
+
+function checkBlock(
+  what: string,
+  a: Tensor,
+  { b, transposeB, plus, epilogue, into, accumulate }: Gemm,
+  block: Block,
+): void {
+  const { m, k, n, a: atA = [0, 0], b: atB = [0, 0], y: atY = [0, 0] } = block;
+  const within = (t: Tensor, [row, column]: [number, number], rows: number, columns: number): boolean =>
+    column % 4 === 0 && row + rows <= t.rows && column + columns <= t.pitch && t.pieces.length === 1;
+  const plain = !transposeB && !plus && Object.keys(epilogue ?? {}).every((key) => key === 'alpha');
+  checkShape(
+    plain && within(a, atA, m, k) && within(b, atB, k, n) && (!into || within(into, atY, m, n)),
+    what,
+    `blocks a [${m}, ${k}] from ${atA}, b [${k}, ${n}] from ${atB}, y from ${atY}, in whole tensors`,
+    a,
+    b,
+    into ?? a,
+  );
+  checkShape(into !== undefined || !accumulate, what, 'accumulate with into', a);
 }
 
 /** Rows of b that lie in one buffer, and so do those of `up`; `row` and `upRow`: where in these they begin. */

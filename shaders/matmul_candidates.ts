@@ -20,7 +20,7 @@ const mostSplitRows = 64;
  * What may multiply x [rows, k] by n columns, the best by rule first. All give the same bits: on hardware up to 64 rows are
  * summed in 32 interleaved parts, else sums go over k from first to last.
  */
-export function matmulCandidates(device: Device, x: Tensor, n: number): MatmulCandidate[] {
+export function matmulCandidates(device: Device, x: Pick<Tensor, 'rows' | 'type'>, n: number): MatmulCandidate[] {
   if (!device.software && x.rows <= mostSplitRows) return split(device, x.rows);
   const tiled = tilings(device, x.rows, n).map((tiling) => ({ ...tiling, source: matmulTiledWgsl }));
   return device.software ? [direct(device, x, n), ...tiled] : [...tiled, direct(device, x, n)];
@@ -30,7 +30,7 @@ export function matmulCandidates(device: Device, x: Tensor, n: number): MatmulCa
 const evenTile = (rows: number, most: number): number => Math.ceil(rows / Math.ceil(rows / most));
 
 /** From memory, for CPUs. */
-function direct({ subgroupSize: subgroup }: Device, x: Tensor, n: number): MatmulCandidate {
+function direct({ subgroupSize: subgroup }: Device, x: Pick<Tensor, 'rows' | 'type'>, n: number): MatmulCandidate {
   // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of registers.
   const tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : x.rows < 256 ? 14 : 28),
     words = x.type === 'bf16' ? 2 : 4;

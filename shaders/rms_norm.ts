@@ -1,7 +1,9 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
+import { columnSum } from './column_sum.ts';
 import { checkShape, grid, reduceLanes } from './common.ts';
 import rmsNormWgsl from './rms_norm.wgsl';
+import { rmsNormBackward } from './rms_norm_backward.ts';
 
 /**
  * Root-mean-square norm, as Qwen2's: x / sqrt(mean(x²) + eps) ⊙ weight.
@@ -20,6 +22,12 @@ export function rmsNorm(p: Recorder, x: Tensor, weight: Tensor, eps: number, int
     write: [y],
     uniforms: [x.rows, x.pitch / 4, f32Bits(x.cols), f32Bits(eps)],
     workgroups: grid(p, x.rows, 1),
+    gradient: (dy) => {
+      const tape = p.tape!,
+        { dx, dweight } = rmsNormBackward(p, x, weight, eps, dy, tape.wants(weight));
+      tape.give(x, dx);
+      if (dweight) columnSum(p, dweight, { into: tape.sink(weight) });
+    },
   });
   return y;
 }

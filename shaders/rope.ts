@@ -2,7 +2,9 @@ import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { checkShape, grid, quads } from './common.ts';
 import ropeWgsl from './rope.wgsl';
+import { ropeBackward } from './rope_backward.ts';
 import type { LayerCache, Sequences } from './sequences.ts';
+import { zeros } from './zeros.ts';
 
 /** Heads of grouped-query attention; each is padded to whole quads in memory. */
 export interface Heads {
@@ -59,6 +61,16 @@ export function rope(
     write: [q, cache.k, cache.v],
     uniforms: [qkv.rows / seq.branches, seq.first ?? 0, qkv.rows, heads, kvHeads, headQuads, headDim, seq.capacity],
     workgroups: grid(p, qkv.rows * rowQuads, 32),
+    inputs: [qkv],
+    gradient: () => {
+      const tape = p.tape!,
+        of = (t: Tensor): Tensor => tape.gradient(t) ?? zeros(p, p.tensor('no gradient', 'f32', t.shape));
+      const dcache = { k: of(cache.k), v: of(cache.v) };
+      tape.give(
+        qkv,
+        ropeBackward(p, qkv, inverseFrequency, tape.gradient(q), dcache, seq, { heads, kvHeads, headDim }),
+      );
+    },
   });
   return q;
 }

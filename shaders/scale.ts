@@ -15,6 +15,7 @@ export function scale(p: Recorder, x: Tensor, factor: number): Tensor {
     write: [y],
     uniforms: [count, f32Bits(factor)],
     workgroups: grid(p, count, 32),
+    gradient: (dy) => p.tape!.give(x, scale(p, dy, factor)),
   });
   return y;
 }

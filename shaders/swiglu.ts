@@ -2,6 +2,7 @@ import type { Recorder } from '../engine/program.ts';
 import { roundUp, type Tensor } from '../engine/tensor.ts';
 import { checkShape, grid } from './common.ts';
 import swigluWgsl from './swiglu.wgsl';
+import { swigluBackward } from './swiglu_backward.ts';
 
 /**
  * silu(gate) ⊙ up (Qwen2's MLP).
@@ -20,6 +21,7 @@ export function swiglu(p: Recorder, x: Tensor, width: number): Tensor {
     write: [y],
     uniforms: [x.rows, y.pitch / 4, x.pitch / 4, up / 4],
     workgroups: grid(p, x.rows * (y.pitch / 4), 64),
+    gradient: (dy) => p.tape!.give(x, swigluBackward(p, x, dy)),
   });
   return y;
 }

@@ -4,6 +4,9 @@
 @group(0) @binding(2) var<storage, read> v: array<${x}x4>;
 @group(0) @binding(3) var<storage, read> position: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
+#if ${terms}
+@group(0) @binding(5) var<storage, read_write> row_terms: array<f32>; // the log of each softmax's sum, for the way back
+#endif
 
 struct Shape {
   count: u32, // queries of a branch
@@ -20,5 +23,6 @@ struct Shape {
   cached: u32, // whether keys before these queries are kept
   quads: u32, // of a head
   scale: f32,
+  terms_pitch: u32,
 }
-@group(0) @binding(5) var<uniform> shape: Shape;
+@group(0) @binding(${uniforms}) var<uniform> shape: Shape;

@@ -103,3 +103,21 @@ fn gelu(v: vec4<f32>) -> vec4<f32> {
 fn silu(v: vec4<f32>) -> vec4<f32> {
   return select(v / (vec4<f32>(1.0) + exp4_(-v)), vec4<f32>(), v < vec4<f32>(-87.0));
 }
+
+// The slope of GELU, Φ(x) + x φ(x): |error| < 1e-6.
+fn gelu1_slope(x: f32) -> f32 {
+  let z = clamp(x, -12.0, 12.0);
+  return 0.5 * erfc_(-0.70710678 * z) + z * (0.39894228 * exp_(-0.5 * z * z));
+}
+
+fn gelu_slope(v: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(gelu1_slope(v.x), gelu1_slope(v.y), gelu1_slope(v.z), gelu1_slope(v.w));
+}
+
+// The slope of SiLU, σ (1 + x (1 - σ)) with σ = 1 / (1 + e^-x): |error| < 1e-6.
+fn silu_slope(v: vec4<f32>) -> vec4<f32> {
+  let z = clamp(v, vec4<f32>(-87.0), vec4<f32>(87.0));
+  let e = exp4_(-z);
+  let s = vec4<f32>(1.0) / (vec4<f32>(1.0) + e);
+  return s * (vec4<f32>(1.0) + z * (s * e));
+}

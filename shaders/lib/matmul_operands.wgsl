@@ -26,6 +26,7 @@ struct Shape {
   columns: u32, // of this launch
   w_pitch: u32, // pitches in quads
   w_first: u32, // w's row of the first column
+  w_begin: u32, // the quad of w at which its block begins
   y_pitch: u32,
   y_first: u32, // the quad of y at which the columns begin
   alpha: f32,
@@ -45,7 +46,7 @@ struct Shape {
 
 // A quad of a row of weights: the one way to read them, whatever their type.
 fn load_w(row: u32, quad: u32) -> vec4<f32> {
-  return from_${w}(w[row * shape.w_pitch + quad]);
+  return from_${w}(w[shape.w_begin + row * shape.w_pitch + quad]);
 }
 
 // Where a run of columns has its part of a row of the operand, and the weights of one column that meet it.

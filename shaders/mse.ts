@@ -1,0 +1,54 @@
+import type { Recorder } from '../engine/program.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { checkShape, grid } from './common.ts';
+import mseWgsl from './mse.wgsl';
+import { sum } from './sum.ts';
+
+/**
+ * A weighted squared error: Σ_r weight[r] Σ_c (u - target)². With weights of 1 / (rows × cols) it is the mean.
+ * @param u f32 [rows, cols]
+ * @param target f32 [rows, cols]
+ * @param weight f32 [rows]; 0: the row has no part in the loss
+ * @returns f32 [1]
+ */
+export function mse(p: Recorder, u: Tensor, target: Tensor, weight: Tensor): Tensor {
+  checkShape(
+    u.type === 'f32' && target.type === 'f32' && u.rows === target.rows && u.cols === target.cols,
+    'mse',
+    'u and target f32 of one shape',
+    u,
+    target,
+  );
+  checkShape(
+    weight.type === 'f32' && weight.rows === 1 && weight.cols === u.rows,
+    'mse',
+    `a weight f32[${u.rows}]`,
+    weight,
+  );
+  const forward = (): Tensor => {
+    const rows = p.tensor('mse rows', 'f32', [u.rows]);
+    p.operation({
+      name: 'mse',
+      source: mseWgsl,
+      constants: { backward: false, uniforms: 4 },
+      read: [u, target, weight],
+      write: [rows],
+      uniforms: [u.rows, u.pitch / 4, rows.pitch],
+      workgroups: grid(p, rows.pitch, 32),
+    });
+    return sum(p, rows);
+  };
+  return p.composite('mse', [u], forward, (dloss) => {
+    const du = p.tensor('mse du', 'f32', u.shape);
+    p.operation({
+      name: 'mse_backward',
+      source: mseWgsl,
+      constants: { backward: true, uniforms: 5 },
+      read: [u, target, weight, dloss],
+      write: [du],
+      uniforms: [u.rows, u.pitch / 4, 0],
+      workgroups: grid(p, u.rows * (u.pitch / 4), 32),
+    });
+    p.tape!.give(u, du);
+  });
+}
