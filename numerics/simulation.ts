@@ -14,8 +14,8 @@ import type { NumberType } from './number_types.ts';
 export type RunScore = Score & { unrounded: number };
 
 export interface Watch {
-  /** Called with the steps done, of how many. */
-  onStep?: (done: number, steps: number) => void;
+  /** Called with the steps done, of how many; the run waits for it. */
+  onStep?: (done: number, steps: number) => void | Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -112,7 +112,7 @@ export class ChessboardRun {
     for (let done = 1; done <= steps.length; done++) {
       await device.run(program, signal);
       await device.pace(signal);
-      onStep?.(done, steps.length);
+      await onStep?.(done, steps.length);
     }
     await device.idle(signal);
   }

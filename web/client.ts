@@ -8,7 +8,14 @@ import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
 import type { DeviceOptions } from '../platform/browser.ts';
 import type { KeptModel } from '../platform/opfs.ts';
-import type { Answer, LoadState, ModelDescription } from './protocol.ts';
+import type {
+  Answer,
+  ChessboardCall,
+  ChessboardResult,
+  ChessboardState,
+  LoadState,
+  ModelDescription,
+} from './protocol.ts';
 
 export type { LoadState } from './protocol.ts';
 
@@ -74,6 +81,15 @@ export class WorkerEngine {
         onProgress as (value: unknown) => void,
       ),
     );
+  }
+
+  /** Runs the chessboard of `numerics/` on the open device. */
+  chessboard(
+    call: ChessboardCall,
+    onState: (state: ChessboardState) => void,
+    signal?: AbortSignal,
+  ): Promise<ChessboardResult> {
+    return this.call('chessboard', [call], signal, onState as (value: unknown) => void);
   }
 
   /** The models that this browser keeps for this origin. */

@@ -21,6 +21,7 @@ export class Loader {
   private loading: Promise<WorkerMMAR> | undefined;
   private stop = new AbortController();
   private adapter: AdapterDescription | undefined;
+  private opening?: Promise<AdapterDescription>;
   private picked = new Map<string, Blob>();
   private lostAt = -Infinity;
   private listed = '';
@@ -81,7 +82,7 @@ export class Loader {
     this.state('loading …', choice.name);
     this.busy(true);
     try {
-      if (!this.adapter) this.showAdapter(await this.engine.openDevice());
+      await this.openDevice();
       await this.model?.close();
       this.model = undefined;
       const model = await this.engine.loadMMAR(choice.from, {
@@ -107,6 +108,17 @@ export class Loader {
     }
   }
 
+  /** Opens the device unless it is open. */
+  async openDevice(): Promise<void> {
+    this.opening ??= this.engine.openDevice();
+    try {
+      if (!this.adapter) this.showAdapter(await this.opening);
+    } catch (error) {
+      this.opening = undefined;
+      throw error;
+    }
+  }
+
   /** Says what went wrong, with a button that tries again where that can help. */
   complain(error: unknown): void {
     const { code, message } = error as MMARError;
@@ -123,7 +135,7 @@ export class Loader {
     const again = performance.now() - this.lostAt < 60_000,
       load = () => this.load().then(() => notify('The model is loaded again', { key: 'lost' }));
     this.lostAt = performance.now();
-    this.model = this.adapter = undefined;
+    this.model = this.adapter = this.opening = undefined;
     this.state('the graphics device was lost');
     if (again)
       return notify(`${text}, again`, {

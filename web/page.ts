@@ -8,6 +8,7 @@ import { addToGallery, type Drawn, fileName, save } from './gallery.ts';
 import { beginInside, insideStep, showTimes } from './inside.ts';
 import { Loader } from './loading.ts';
 import { notify } from './notices.ts';
+import { startNumerics } from './numerics.ts';
 import { showReadPicture, startReading } from './reading.ts';
 import { form, fromAddress, readSettings, type Settings, showDefaults, showSettings, toAddress } from './settings.ts';
 import * as stage from './stage.ts';
@@ -114,7 +115,7 @@ function announce(words: string): void {
 }
 
 /** Tabs by mouse and by arrow keys. */
-const tabs = ['draw', 'read'].map((name) => ({
+const tabs = ['draw', 'read', 'numerics'].map((name) => ({
   tab: element<HTMLButtonElement>(`tab-${name}`),
   panel: element(`${name}-panel`),
 }));
@@ -129,8 +130,9 @@ tabs.forEach(({ tab }, i) => {
   tab.addEventListener('click', () => openTab(i));
   tab.addEventListener('keydown', ({ key }) => {
     if (key !== 'ArrowLeft' && key !== 'ArrowRight') return;
-    openTab(1 - i);
-    tabs[1 - i].tab.focus();
+    const next = (i + (key === 'ArrowRight' ? 1 : tabs.length - 1)) % tabs.length;
+    openTab(next);
+    tabs[next].tab.focus();
   });
 });
 
@@ -170,6 +172,7 @@ recall();
 
 loader.onModel = (model) => showDefaults(model.defaults);
 startReading(loader, () => openTab(1));
+startNumerics(engine, loader);
 
 if (!isSecureContext)
   notify('WebGPU is given to pages over https or from localhost alone; open this page so', {

@@ -1,10 +1,15 @@
 /** What a page and its worker say to each other. */
 
 import type { ErrorCode } from '../base/error.ts';
+import type { Picture } from '../base/platform.ts';
 import type { AdapterDescription } from '../engine/device.ts';
 import type { MMARConfig } from '../model/config.ts';
 import type { DrawingSettings } from '../model/drawing.ts';
+import type { Prediction } from '../model/sampler.ts';
 import type { LoadProgress } from '../model/weights.ts';
+import type { BoardSettings } from '../numerics/chessboard.ts';
+import type { NumberType } from '../numerics/number_types.ts';
+import type { RunScore } from '../numerics/simulation.ts';
 import type { Traffic } from '../platform/block_source.ts';
 
 /** From the page: a call, or the end of one whose signal was aborted. */
@@ -36,3 +41,22 @@ export interface ModelDescription {
 }
 
 export type { AdapterDescription };
+
+/** A run of the chessboard. */
+export interface ChessboardCall extends BoardSettings {
+  samples: number;
+  prediction: Prediction;
+  type: NumberType;
+}
+
+/** How far a run is; now and then with a picture of its points. */
+export interface ChessboardState {
+  done: number;
+  steps: number;
+  picture?: Picture;
+}
+
+export interface ChessboardResult {
+  score: RunScore;
+  picture: Picture;
+}

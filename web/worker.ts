@@ -8,11 +8,13 @@ import { memorySource } from '../loaders/memory_source.ts';
 import { type DescribeOptions, type GenerateOptions, type GenerateStep, loadMMAR, type MMAR } from '../model/mmar.ts';
 import { type TraceTensors, trace } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
+import { scatter } from '../numerics/scatter.ts';
+import { ChessboardRun } from '../numerics/simulation.ts';
 import { blockSource } from '../platform/block_source.ts';
 import { absolute, type DeviceOptions, openDevice } from '../platform/browser.ts';
 import { deleteKeptModel, keptModels, opfsKeep } from '../platform/opfs.ts';
 import { LoadMeter } from './load_meter.ts';
-import type { Answer, Call, ModelDescription } from './protocol.ts';
+import type { Answer, Call, ChessboardCall, ChessboardState, ModelDescription } from './protocol.ts';
 
 interface Stream {
   steps: AsyncGenerator<unknown>;
@@ -138,6 +140,24 @@ const methods = {
     trace(find(models, model, 'model'), part, inputs, settings),
   memory: async (_: CallContext, model: number) => find(models, model, 'model').memory(),
   setProfile: async (_: CallContext, model: number, on: boolean) => find(models, model, 'model').setProfile(on),
+  /** Runs the chessboard; tells its steps, and where the points are by then. */
+  async chessboard({ signal, event }: CallContext, { samples, prediction, type, ...settings }: ChessboardCall) {
+    if (!device) throw new MMARError('usage', 'no device is open: call open_device first');
+    const run = new ChessboardRun(device, samples, settings);
+    const look = async (points: number) => scatter(await run.points(points));
+    try {
+      let shown = performance.now();
+      const onStep = async (done: number, steps: number) => {
+        const due = performance.now() - shown > 500;
+        if (due) shown = performance.now();
+        event({ done, steps, picture: due ? await look(20_000) : undefined } satisfies ChessboardState);
+      };
+      const score = await run.run(prediction, type, { signal, onStep });
+      return { score, picture: await look(100_000) };
+    } finally {
+      await run.release();
+    }
+  },
   kept: () => keptModels(),
   deleteKept: (_: CallContext, url: string) => deleteKeptModel(url),
 };

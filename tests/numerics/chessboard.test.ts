@@ -94,7 +94,7 @@ test('a stopped run says so and can be run again', async () => {
   const run = new ChessboardRun(device, 1000, { steps: 50, eta: 0, seed: 1 });
   const stop = new AbortController();
   const failure = await run
-    .run('v', 'bf16', { signal: stop.signal, onStep: (done) => done === 5 && stop.abort() })
+    .run('v', 'bf16', { signal: stop.signal, onStep: (done) => (done === 5 ? stop.abort() : undefined) })
     .catch((error: unknown) => error);
   assert.is((failure as MMARError).code, 'cancelled');
   assert.ok((await run.run('v', 'bf16')).drift < 0.1);

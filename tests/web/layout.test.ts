@@ -86,5 +86,10 @@ await inBrowsers('layout', (test, browser) => {
     await page.page.evaluate(() => ((document.getElementById('model') as HTMLDetailsElement).open = true));
     await page.page.waitForSelector('#kept-list li');
     await look(page, 'model');
+    await page.press('Numerics', 'tab');
+    await page.fill('Points', 20_000);
+    await page.press('Run');
+    await page.says('board-status', /off the cells/);
+    await look(page, 'numerics');
   });
 });

@@ -1,0 +1,85 @@
+/** Numerics: the curves of the rounding error, and the chessboard on this machine's device. */
+import type { MMARError } from '../base/error.ts';
+import type { Picture } from '../base/platform.ts';
+import type { Prediction } from '../model/sampler.ts';
+import { errorPlot } from '../numerics/error_plot.ts';
+import type { NumberType } from '../numerics/number_types.ts';
+import { errorRows } from '../numerics/theory.ts';
+import type { WorkerEngine } from './client.ts';
+import { duration, element } from './dom.ts';
+import type { Loader } from './loading.ts';
+import { notify } from './notices.ts';
+import type { ChessboardCall, ChessboardState } from './protocol.ts';
+import { toCanvas } from './stage.ts';
+
+const value = (id: string) => element<HTMLInputElement>(id).value;
+let running: AbortController | undefined;
+
+export function startNumerics(engine: WorkerEngine, loader: Loader): void {
+  element('curves-form').addEventListener('input', showCurves);
+  element('board-stop').addEventListener('click', () => running?.abort());
+  element('chessboard-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (!running) void run(engine, loader);
+  });
+  showCurves();
+}
+
+/** Draws the curves that are ticked. */
+function showCurves(): void {
+  const ticked = new FormData(element<HTMLFormElement>('curves-form'));
+  const angle = Number(value('angle'));
+  const predictions = ticked.getAll('prediction').map((name) => (name === 'angle' ? angle : (name as Prediction)));
+  const rows = errorRows(predictions, ticked.getAll('type') as NumberType[]);
+  element('curves').innerHTML = errorPlot(rows);
+  element('curves').firstElementChild!.setAttribute('aria-label', 'Rounding error over the time steps');
+}
+
+const settings = (): ChessboardCall => ({
+  prediction: value('board-prediction') as Prediction,
+  type: value('board-type') as NumberType,
+  steps: Number(value('board-steps')),
+  eta: Number(value('board-eta')),
+  samples: Number(value('board-samples')),
+  seed: Number(value('board-seed')),
+});
+
+async function run(engine: WorkerEngine, loader: Loader): Promise<void> {
+  const [status, bar] = [element('board-status'), element<HTMLProgressElement>('board-bar')];
+  const [start, stop] = [element<HTMLButtonElement>('board-run'), element<HTMLButtonElement>('board-stop')];
+  const call = settings();
+  running = new AbortController();
+  start.disabled = true;
+  stop.disabled = false;
+  try {
+    status.textContent = 'Opening the device …';
+    await loader.openDevice();
+    const began = performance.now();
+    const onState = ({ done, steps, picture }: ChessboardState) => {
+      bar.value = done / steps;
+      status.textContent = `Step ${done} of ${steps}, one half of them without rounding.`;
+      if (picture) show(picture, 'Points on their way');
+    };
+    const { score, picture } = await engine.chessboard(call, onState, running.signal);
+    const { samples, wrong, unrounded, drift } = score;
+    show(picture, `${samples} points, ${call.prediction} in ${call.type}`);
+    status.textContent = `${samples} points in ${duration((performance.now() - began) / 1000)}: drift ${drift.toExponential(2)}, ${percent(wrong)} off the cells (${percent(unrounded)} without rounding).`;
+  } catch (error) {
+    const { code, message } = error as MMARError;
+    status.textContent = code === 'cancelled' ? 'Stopped.' : 'That did not work.';
+    if (code !== 'cancelled') notify(message, { bad: true, key: 'run' });
+  } finally {
+    running = undefined;
+    start.disabled = false;
+    stop.disabled = true;
+    bar.value = 0;
+  }
+}
+
+const percent = (share: number): string => `${(100 * share).toPrecision(2)} %`;
+
+function show(picture: Picture, words: string): void {
+  const canvas = element<HTMLCanvasElement>('board');
+  canvas.getContext('2d')!.drawImage(toCanvas(picture), 0, 0);
+  canvas.setAttribute('aria-label', words);
+}
