@@ -12,6 +12,7 @@ import { addInit } from './commands/init.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addNumerics } from './commands/numerics.ts';
 import { addTrace } from './commands/trace.ts';
+import { addTune } from './commands/tune.ts';
 import { report, say } from './errors.ts';
 import { flushStderr } from './quiet.ts';
 import { leaveStopped, stopOnSignals, stopSignal } from './stop.ts';
@@ -47,6 +48,7 @@ for (const add of [
   addAdapters,
   addBench,
   addNumerics,
+  addTune,
 ])
   add(program);
 

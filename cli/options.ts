@@ -11,6 +11,8 @@ export interface CommonOptions extends CheckpointOptions {
   adapter?: string;
   precision: Activations;
   json?: boolean;
+  /** Use what `mmar tune` measured. */
+  tune: boolean;
 }
 
 export function withCommon(command: Command): Command {
@@ -23,5 +25,6 @@ export function withCommon(command: Command): Command {
       ),
     )
     .addOption(option('--precision <type>', 'activations: bf16 or f32', oneOf('bf16', 'f32')).default('bf16'))
+    .option('--no-tune', 'do without what mmar tune measured')
     .option('--json', 'print one JSON object');
 }

@@ -11,6 +11,7 @@ import type { CommonOptions } from './options.ts';
 import { megabytes, Progress } from './progress.ts';
 import { quietNativeWarnings } from './quiet.ts';
 import { cleanups, stopSignal } from './stop.ts';
+import { recallTuning } from './tuning.ts';
 
 /** A loaded model and what it runs on. */
 export interface Session {
@@ -64,6 +65,7 @@ export async function withDevice<T>(
     checkpoint = await (other ? other() : openComposed(options));
     const { adapter, name } = await nodeAdapter(options.adapter);
     device = await Device.open(adapter);
+    if (options.tune) await recallTuning(device);
     const on = device,
       available = on.software ? availableMemory() : undefined;
     const onProgress = ({ loaded, total }: LoadProgress) => {

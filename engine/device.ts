@@ -183,9 +183,16 @@ export class Device {
 
   /** Records a program; compiles what it needs that no other program needed before. */
   async record(name: string, record: (p: Recorder) => void): Promise<Program> {
-    const recorder = new Recorder(this, name);
-    record(recorder);
-    const program = await Program.plan(recorder);
+    const plan = (): Promise<Program> => {
+      const recorder = new Recorder(this, name);
+      record(recorder);
+      return Program.plan(recorder);
+    };
+    const program = await plan().catch((error: unknown) => {
+      if (!this.tuning.size) throw error;
+      this.tuning.clear(); // what was the best once may not compile any more
+      return plan();
+    });
     this.check();
     return program;
   }

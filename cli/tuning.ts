@@ -1,0 +1,12 @@
+import { identityOf } from '../bench/tune.ts';
+import type { Device } from '../engine/device.ts';
+import { dependencies } from '../package.json';
+import { nodeTuning } from '../platform/node_tuning.ts';
+
+/** What is measured on this machine holds for this adapter, driver and version of Dawn. */
+export const machineOf = (device: Device): string => identityOf(device, `webgpu ${dependencies.webgpu}`);
+
+/** Lets a device choose by what was measured on this machine. */
+export async function recallTuning(device: Device): Promise<void> {
+  device.tuning.fromText(await nodeTuning.load(machineOf(device)));
+}
