@@ -11,8 +11,8 @@ export interface CommonOptions extends CheckpointOptions {
   adapter?: string;
   precision: Activations;
   json?: boolean;
-  /** Use what `mmar tune` measured. */
-  tune: boolean;
+  /** Use what `mmar tune` measured; so unless false. */
+  tune?: boolean;
 }
 
 export function withCommon(command: Command): Command {

@@ -65,7 +65,7 @@ export async function withDevice<T>(
     checkpoint = await (other ? other() : openComposed(options));
     const { adapter, name } = await nodeAdapter(options.adapter);
     device = await Device.open(adapter);
-    if (options.tune) await recallTuning(device);
+    if (options.tune !== false) await recallTuning(device);
     const on = device,
       available = on.software ? availableMemory() : undefined;
     const onProgress = ({ loaded, total }: LoadProgress) => {
