@@ -42,8 +42,10 @@ function importsOf(from: string, text: string): Import[] {
   }));
 }
 
+/** Data (JSON, WGSL) belongs to no room. */
 const runsBack = ({ from, to }: Import): boolean =>
   !doors.includes(from) &&
+  to.endsWith('.ts') &&
   to.includes('/') &&
   roomOf(from) !== roomOf(to) &&
   !beneath[roomOf(from)].includes(roomOf(to));
