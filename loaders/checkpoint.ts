@@ -1,6 +1,7 @@
 /** A checkpoint's folder: where each tensor lies, and the JSON beside the weights. */
 import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Source } from '../base/platform.ts';
+import { parseJSON } from './json.ts';
 import { decodeUTF8, type Header, quote, readHeader, type TensorEntry } from './safetensors.ts';
 
 /** Where a tensor's bytes are; its name in the file may be another than in the checkpoint. */
@@ -166,9 +167,9 @@ export async function readJSON(source: Source, file: string, signal?: AbortSigna
   const text = await readText(source, file, signal);
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as unknown;
+    return parseJSON(text);
   } catch (cause) {
-    const problem = (cause as Error).message.replace(/\s+/g, ' ');
+    const problem = (cause as Error).message.replace(/\s+/g, ' ').slice(0, 300);
     throw new MMARError(
       'checkpoint',
       `${file} in ${source.name} is no JSON (${problem}): mend it or download it again`,
