@@ -35,6 +35,38 @@ export function compareOutputs(outputs: TraceTensors, inputs: TraceTensors, rule
   return all;
 }
 
+/**
+ * Compares a training step (spec: training.md, section 7): in f32 each gradient within a relative RMS of 5e-4, each tensor after
+ * three steps within 2e-3, and the rest within 1e-4; in bf16 the whole gradient within 1.5 times the reference's own error.
+ */
+export function compareTraining(
+  outputs: TraceTensors,
+  inputs: TraceTensors,
+  { precision, tolerance }: { precision: string; tolerance?: number },
+  bf16Error: number,
+): Record<string, Comparison> {
+  const bound = (name: string): number => {
+    if (tolerance !== undefined) return tolerance;
+    if (precision === 'bf16') return Infinity;
+    return name.startsWith('grad.') ? 5e-4 : name.startsWith('after3.') ? 2e-3 : 1e-4;
+  };
+  const all: Record<string, Comparison> = {};
+  for (const [name, output] of outputs)
+    Object.assign(all, compareOutputs(new Map([[name, output]]), inputs, { tolerance: bound(name), sameIds: true }));
+  const names = [...outputs.keys()].filter((name) => name.startsWith('grad.') && inputs.has(`expect.${name}`)),
+    join = (tensors: TraceTensor[]): TraceTensor => ({
+      shape: [],
+      values: tensors.flatMap(({ values }) => Array.from(values)),
+    });
+  const whole = difference(
+    join(names.map((name) => outputs.get(name)!)),
+    join(names.map((name) => inputs.get(`expect.${name}`)!)),
+  );
+  const most = precision === 'bf16' ? 1.5 * bf16Error : 5e-4;
+  all.gradient = { against: { expect: whole }, passed: !(whole.rms > most), note: `all ${names.length} together` };
+  return all;
+}
+
 function compare(
   output: TraceTensor,
   expect: TraceTensor,

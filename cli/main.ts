@@ -12,6 +12,7 @@ import { addInit } from './commands/init.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addNumerics } from './commands/numerics.ts';
 import { addTrace } from './commands/trace.ts';
+import { addTrain } from './commands/train.ts';
 import { addTune } from './commands/tune.ts';
 import { report, say } from './errors.ts';
 import { flushStderr } from './quiet.ts';
@@ -42,6 +43,7 @@ for (const add of [
   addEncode,
   addDecode,
   addTrace,
+  addTrain,
   addChat,
   addInspect,
   addInit,

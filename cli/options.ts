@@ -10,6 +10,8 @@ export { count, oneOf, option, real, someText } from './values.ts';
 export interface CommonOptions extends CheckpointOptions {
   adapter?: string;
   precision: Activations;
+  /** Set by commands that train the model. */
+  learns?: boolean;
   json?: boolean;
   /** Use what `mmar tune` measured; so unless false. */
   tune?: boolean;

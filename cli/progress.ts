@@ -3,6 +3,7 @@ import { SingleBar } from 'cli-progress';
 /** A bar on stderr, for a terminal only: in a pipe, and where the answer is JSON, nothing is shown. */
 export class Progress {
   private bar?: SingleBar;
+  private note = '';
 
   constructor(private readonly quiet = false) {}
 
@@ -14,7 +15,7 @@ export class Progress {
   start(label: string, total: number, shown: (value: number) => string = String): void {
     this.show(total, (value, seconds) => {
       const full = Math.round((30 * value) / total);
-      return `${label} ${'█'.repeat(full)}${'░'.repeat(30 - full)} ${shown(value)}/${shown(total)}${timeLeft((seconds * (total - value)) / value)}`;
+      return `${label} ${'█'.repeat(full)}${'░'.repeat(30 - full)} ${shown(value)}/${shown(total)}${timeLeft((seconds * (total - value)) / value)}${this.note}`;
     });
   }
 
@@ -25,6 +26,7 @@ export class Progress {
 
   private show(total: number, line: (value: number, seconds: number) => string): void {
     this.stop();
+    this.note = '';
     if (this.quiet || !process.stderr.isTTY) return;
     const start = performance.now(),
       format = (_: unknown, { value }: { value: number }) => line(value, (performance.now() - start) / 1000);
@@ -38,7 +40,9 @@ export class Progress {
     this.bar.start(total, 0);
   }
 
-  update(value: number): void {
+  /** @param note what else is to be said of it */
+  update(value: number, note = ''): void {
+    this.note = note;
     this.bar?.update(value);
   }
 

@@ -16,6 +16,7 @@ import { recallTuning } from './tuning.ts';
 /** A loaded model and what it runs on. */
 export interface Session {
   model: MMAR;
+  checkpoint: Checkpoint;
   /** The adapter's name. */
   adapter: string;
   progress: Progress;
@@ -33,7 +34,11 @@ export function withModel<T>(
 ): Promise<T> {
   return withDevice(options, async (opened) => {
     check?.(await readConfig(opened.checkpoint, opened.signal));
-    const model = await loadMMAR(opened.checkpoint, { precision: options.precision, ...opened.loading() });
+    const model = await loadMMAR(opened.checkpoint, {
+      precision: options.precision,
+      learns: options.learns,
+      ...opened.loading(),
+    });
     opened.loaded();
     return use({ ...opened, model });
   });
@@ -41,7 +46,6 @@ export function withModel<T>(
 
 /** A checkpoint and the device for it, with nothing loaded. */
 export interface Opened extends Omit<Session, 'model'> {
-  checkpoint: Checkpoint;
   device: Device;
   /** The device, what it can hold, and the bar: options for a loader. */
   loading(): { device: Device; available?: number; signal: AbortSignal; onProgress: (progress: LoadProgress) => void };

@@ -10,6 +10,9 @@ export const stopSignal = controller.signal;
 /** What has to be cleaned up if the process is left in the middle. */
 export const cleanups = new Set<() => void>();
 
+/** What must be finished even so, such as saving: leaving waits for it, up to a second signal. */
+export const unfinished = new Set<Promise<unknown>>();
+
 /** Within a second, less the time that leaving takes. */
 const patienceMs = 700;
 
@@ -19,7 +22,7 @@ export function stopOnSignals(): void {
       if (controller.signal.aborted) leaveStopped();
       received = name;
       controller.abort(new Error(name));
-      setTimeout(leaveStopped, patienceMs);
+      setTimeout(() => Promise.allSettled(unfinished).then(leaveStopped), patienceMs);
     });
   }
 }

@@ -24,6 +24,8 @@ export interface LoadOptions {
   precision?: Activations;
   /** Bytes that the device can hold, where that is known (a software adapter: the machine's free memory); checked before anything is loaded. */
   available?: number;
+  /** Whether it is to be trained: with `f32`, its weights are f32 too. */
+  learns?: boolean;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }
@@ -84,11 +86,11 @@ const defaults: DrawingSettings = {
  */
 export async function loadMMAR(
   from: Source | Checkpoint,
-  { device, precision = 'bf16', available, onProgress, signal }: LoadOptions,
+  { device, precision = 'bf16', available, learns, onProgress, signal }: LoadOptions,
 ): Promise<MMAR> {
   const checkpoint = 'tensors' in from ? from : await openCheckpoint(from, signal);
   const config = await readConfig(checkpoint, signal);
-  const parts = planParts(checkpoint, config, precision, device.maxBinding);
+  const parts = planParts(checkpoint, config, precision, device.maxBinding, learns);
   parts.weights.check(checkpoint); // the rehearsal takes the config's word for every size
   checkPlan(await planMemory(checkpoint, config, { device, precision }), checkpoint.source.name, available);
   try {

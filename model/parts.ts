@@ -39,14 +39,13 @@ export function planParts(
   config: MMARConfig,
   precision: Activations,
   maxBinding = Infinity,
+  learns = false,
 ): Parts {
-  return new Parts(new Weights(weightType(checkpoint, precision), precision, maxBinding), config);
+  return new Parts(new Weights(weightType(checkpoint, precision, learns), precision, maxBinding), config);
 }
 
-/** A model run in f32 keeps wider weights as they are: f32 must not lose anything. */
-export function weightType(checkpoint: Checkpoint, precision: Activations): Activations {
-  const wide =
-    precision === 'f32' &&
-    [...checkpoint.tensors.values()].some(({ entry }) => entry.dtype === 'F32' || entry.dtype === 'F16');
-  return wide ? 'f32' : 'bf16';
+/** A model run in f32 keeps wider weights as they are, and one that learns keeps all wide: f32 must not lose anything. */
+export function weightType(checkpoint: Checkpoint, precision: Activations, learns = false): Activations {
+  const wide = [...checkpoint.tensors.values()].some(({ entry }) => entry.dtype === 'F32' || entry.dtype === 'F16');
+  return precision === 'f32' && (wide || learns) ? 'f32' : 'bf16';
 }

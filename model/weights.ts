@@ -55,6 +55,11 @@ export class Weights {
     return this.plan.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
   }
 
+  /** Every tensor of the device, and which of the checkpoint's lie where in it. */
+  get layout(): readonly { tensor: Tensor; blocks: readonly Block[] }[] {
+    return this.plan;
+  }
+
   get tensors(): Tensor[] {
     return this.plan.map(({ tensor }) => tensor);
   }

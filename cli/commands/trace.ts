@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { trace as runTrace, type TraceTensors, traceParts } from '../../model/trace.ts';
-import { type Comparison, compareOutputs } from '../compare.ts';
+import { traceTrain, trainTraceSettings } from '../../training/trace.ts';
+import { type Comparison, compareOutputs, compareTraining } from '../compare.ts';
 import { usage } from '../errors.ts';
 import { checkOutput, readTensors, writeTensors } from '../files.ts';
 import { type CommonOptions, option, real, someText, withCommon } from '../options.ts';
@@ -15,10 +16,20 @@ interface Options extends CommonOptions {
   tolerance?: number;
 }
 
-const settings = ['steps', 'cfg', 'cfg_schedule', 'eta', 'temperature', 'iterations', 'max_new_tokens'];
+const parts = [...traceParts, 'train'];
+const settings = [
+  'steps',
+  'cfg',
+  'cfg_schedule',
+  'eta',
+  'temperature',
+  'iterations',
+  'max_new_tokens',
+  ...trainTraceSettings,
+];
 
 const help = `
-Parts: ${traceParts.join(', ')}. Inputs and outputs: docs/trace.md.
+Parts: ${parts.join(', ')}. Inputs and outputs: docs/trace.md.
 Settings: ${settings.join(', ')}; those not given come from IN's metadata. --set takes both these and values of config.json.
 With --compare it exits 1 where an output is off: with f32 by more than --tolerance (ids must be equal); with bf16 by
 more than 1.5 times the reference's own bf16 error, where IN has it, and but for generate, where errors multiply.
@@ -62,8 +73,8 @@ function splitSettings(all: Record<string, string> = {}): {
 }
 
 async function trace(part: string, options: Options): Promise<void> {
-  if (!(traceParts as readonly string[]).includes(part))
-    throw usage(`there is no part ${JSON.stringify(part)}; give one of ${traceParts.join(', ')}`);
+  if (!(parts as string[]).includes(part))
+    throw usage(`there is no part ${JSON.stringify(part)}; give one of ${parts.join(', ')}`);
   if (!options.out && !options.compare) throw usage('trace has nowhere to put the result; give --out or --compare');
   if (options.out) checkOutput(options.out, '.safetensors');
   const { own, config } = splitSettings(options.set),
@@ -71,15 +82,21 @@ async function trace(part: string, options: Options): Promise<void> {
   if (options.compare && ![...tensors.keys()].some((name) => name.startsWith('expect.')))
     throw new MMARError('file', `${options.in} has no tensor expect.NAME to compare with; run it without --compare`);
 
-  await withModel({ ...options, set: config }, async ({ model, progress }) => {
+  await withModel({ ...options, set: config, learns: part === 'train' }, async ({ model, progress }) => {
     progress.busy(part);
     const start = performance.now(),
-      outputs = await runTrace(model, part, tensors, { ...metadata, ...own }),
+      outputs = await (part === 'train'
+        ? traceTrain(model, tensors, { ...metadata, ...own })
+        : runTrace(model, part, tensors, { ...metadata, ...own })),
       seconds = secondsSince(start);
     progress.stop();
     if (options.out) await writeTensors(options.out, outputs, { ...metadata, ...own, part });
     const shapes = Object.fromEntries([...outputs].map(([name, { shape }]) => [name, shape]));
-    const comparison = options.compare ? compareOutputs(outputs, tensors, rule(part, options)) : undefined;
+    const compare = () =>
+      part === 'train'
+        ? compareTraining(outputs, tensors, options, Number(metadata.bf16_grad_error))
+        : compareOutputs(outputs, tensors, rule(part, options));
+    const comparison = options.compare ? compare() : undefined;
     if (options.json)
       console.log(
         JSON.stringify({ part, file: options.out, precision: options.precision, seconds, outputs: shapes, comparison }),
@@ -109,9 +126,10 @@ function rule(part: string, { precision, tolerance }: Options) {
   return { referenceFactor: part === 'generate' ? undefined : 1.5, sameIds: false };
 }
 
-function lines(outputs: TraceTensors, comparison?: Record<string, Comparison>): string[] {
-  return [...outputs].flatMap(([name, { shape }]) => {
-    const { against = {}, reference, passed, note } = comparison?.[name] ?? {};
+function lines(outputs: TraceTensors, comparison: Record<string, Comparison> = {}): string[] {
+  return [...new Set([...outputs.keys(), ...Object.keys(comparison)])].flatMap((name) => {
+    const shape = outputs.get(name)?.shape ?? [];
+    const { against = {}, reference, passed, note } = comparison[name] ?? {};
     const figures = Object.entries(against).map(
       ([other, { max, rms }]) =>
         `  against ${other}: greatest difference ${max.toExponential(2)}, relative RMS ${rms.toExponential(2)}`,

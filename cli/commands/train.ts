@@ -1,0 +1,221 @@
+import fs from 'node:fs';
+import { type Command, Option } from 'commander';
+import { MMARError } from '../../base/error.ts';
+import type { Picture } from '../../base/platform.ts';
+import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
+import { encodeEntries, readMetadata } from '../../training/data.ts';
+import type { Item } from '../../training/examples.ts';
+import type { Learn } from '../../training/learned.ts';
+import { rehearse } from '../../training/rehearsal.ts';
+import { TrainingRun } from '../../training/run.ts';
+import { settingRanges, type TrainingSettings, trainingSettings } from '../../training/settings.ts';
+import { say, usage } from '../errors.ts';
+import { writePicture } from '../files.ts';
+import { type CommonOptions, count, oneOf, option, real, someText, withCommon } from '../options.ts';
+import { secondsSince } from '../progress.ts';
+import { type Session, withModel } from '../session.ts';
+import { unfinished } from '../stop.ts';
+import { TrainingFolder } from '../training_files.ts';
+
+interface Options extends CommonOptions {
+  out: string;
+  stage?: string;
+  learn?: string[];
+  config?: string;
+  resume?: boolean;
+  heldOut: number;
+  rehearse: number;
+  known?: string;
+  saveEvery: number;
+  sampleEvery: number;
+  sample?: string[];
+  [setting: string]: unknown;
+}
+
+const examples = `
+DATA is a folder of pictures with a metadata.jsonl, a line for each picture: {"file_name": "1.png", "text": "a red circle"};
+text may be a list; question and answer, lists of one length, stand for "What is this?" and text.
+
+--out holds log.jsonl, loss.svg, the samples, state.safetensors (for --resume) and patch.safetensors: what was learned, for
+--patch of every other command.
+
+Examples:
+  mmar train pictures --out run
+  mmar train pictures --out run --steps 400 --rehearse 96 --sample "red circle"
+  mmar train pictures --out run --resume
+  mmar generate "red circle" --patch run/patch.safetensors`;
+
+/** Settings as options: `weight_decay` is --weight-decay. */
+const flags = Object.entries(settingRanges).map(([key, { least, most, whole, help }]) => {
+  const parse = whole ? count(least, most) : real(least, most);
+  return { key: key as keyof TrainingSettings, made: option(`--${key.replaceAll('_', '-')} <n>`, help, parse) };
+});
+
+export function addTrain(program: Command): void {
+  const command = withCommon(
+    program
+      .command('train')
+      .description('Teach the model pictures and their words.')
+      .argument('<data>', 'a folder of pictures with a metadata.jsonl'),
+  )
+    .addOption(option('--out <dir>', 'the folder of the run', someText).makeOptionMandatory())
+    .addOption(
+      option('--stage <n>', "the paper's stage, which sets tasks and masks (default: 2)", oneOf('1', '2', '3')),
+    )
+    .addOption(new Option('--learn <what...>', 'paper, all, or names and globs of tensors (default: paper)'))
+    .addOption(option('--config <file>', 'a JSON file with any of the settings below', someText))
+    .option('--resume', 'go on with the run in --out, with the bits of one never stopped')
+    .addOption(option('--held-out <share>', 'share of the pictures that is not learned', real(0, 0.9)).default(0))
+    .addOption(option('--rehearse <n>', 'mix in n pictures that the model draws of what it knows', count(0)).default(0))
+    .addOption(option('--known <file>', 'prompts to rehearse, one a line (default: pictures of no words)', someText))
+    .addOption(option('--save-every <n>', 'steps between two saves', count(1)).default(100))
+    .addOption(option('--sample-every <n>', 'steps between two samples', count(1)).default(100))
+    .addOption(new Option('--sample <prompt...>', 'what to draw and read on the way'));
+  for (const { made } of flags) command.addOption(made);
+  command
+    .addOption(option('--schedule <name>', 'of the learning rate', oneOf('constant', 'cosine')))
+    .addHelpText('after', examples)
+    .action(train);
+}
+
+async function train(data: string, options: Options): Promise<void> {
+  const folder = new TrainingFolder(options.out),
+    given = readSettings(options),
+    learn = learnOf(options.learn);
+  folder.open(options.resume === true);
+  const saved = options.resume ? await folder.saved() : undefined,
+    settings = saved ? { ...(JSON.parse(saved.options) as TrainingSettings), steps: given.steps } : given;
+  await withModel({ ...options, learns: true }, async (session) => {
+    const items = await readItems(data, folder, settings, options, session),
+      run = await TrainingRun.begin(session.model, items, settings, learn);
+    try {
+      if (saved) await folder.resume(session.model.device, run, saved.step);
+      await follow(run, folder, options, session);
+    } finally {
+      await run.release();
+    }
+  });
+}
+
+/** Runs the steps: logs each, saves and samples now and then, and saves where it stands when it is stopped. */
+async function follow(run: TrainingRun, folder: TrainingFolder, options: Options, session: Session): Promise<void> {
+  const { model, progress, signal } = session,
+    { settings } = run;
+  const save = () => folder.save(model.device, run, JSON.stringify(settings));
+  const start = performance.now(),
+    begun = run.done;
+  progress.start('learning', settings.steps);
+  const every = (step: number, n: number) => step === settings.steps || step % n === 0,
+    pause = (step: number) => every(step, options.saveEvery) || every(step, options.sampleEvery);
+  try {
+    for await (const step of run.steps(pause, signal)) {
+      const seconds = secondsSince(start),
+        sampled = every(step.step, options.sampleEvery),
+        examples_per_second = Math.round((100 * settings.batch * (step.step - begun)) / seconds) / 100;
+      const held_out = sampled ? await run.heldOutLosses(signal) : undefined;
+      folder.log({ ...step, examples_per_second, seconds, held_out });
+      progress.update(step.step, `, loss ${step.loss.toFixed(3)}, ${examples_per_second} examples/s`);
+      if (every(step.step, options.saveEvery)) await save();
+      if (sampled) {
+        await folder.drawCurve();
+        await sample(step.step, folder, options, session);
+      }
+    }
+  } catch (error) {
+    // A loss that is no number must not take the last good state's place.
+    if (!(error instanceof MMARError && error.code === 'cancelled')) throw error;
+    const saving = save();
+    unfinished.add(saving);
+    await saving;
+    throw error;
+  } finally {
+    progress.stop();
+  }
+  const seconds = secondsSince(start),
+    result = { out: folder.folder, steps: run.done, seconds, patch: folder.path('patch.safetensors') };
+  if (options.json) console.log(JSON.stringify(result));
+  else console.log(`${run.done} steps in ${seconds.toFixed(0)} s: ${result.patch}`);
+}
+
+/** Draws and reads each prompt with what is learned so far. */
+async function sample(step: number, folder: TrainingFolder, { sample = [] }: Options, session: Session): Promise<void> {
+  const { model, signal } = session;
+  fs.mkdirSync(folder.path('samples'), { recursive: true });
+  for (const [i, prompt] of sample.entries()) {
+    let picture: Picture | undefined;
+    for await (const drawn of model.generate({ prompt, seed: 1, signal }))
+      if (drawn.known === drawn.total) picture = await drawn.preview(signal);
+    const name = folder.path(`samples/${String(step).padStart(6, '0')}-${i + 1}.png`);
+    await writePicture(name, picture!);
+    let read = '';
+    for await (const { text } of model.describe({ image: picture!, signal })) read += text;
+    say(`step ${step}: ${prompt}: ${name}, read as ${JSON.stringify(read.trim())}`);
+  }
+}
+
+async function readItems(
+  data: string,
+  folder: TrainingFolder,
+  settings: TrainingSettings,
+  { heldOut, rehearse: count, known }: Options,
+  { model, checkpoint, progress, signal }: Session,
+): Promise<{ items: Item[]; heldOut: Item[] }> {
+  const source = nodePlatform.source(data),
+    beside = nodePlatform.source(folder.folder),
+    file = 'tokens.safetensors';
+  try {
+    const entries = await readMetadata(source, signal);
+    const cache = { source: beside, file, write: (bytes: Uint8Array) => writeFileWhole(folder.path(file), bytes) };
+    progress.start('pictures', entries.length);
+    const all = await encodeEntries(
+      model,
+      checkpoint,
+      nodePlatform,
+      source,
+      entries,
+      cache,
+      (done) => progress.update(done),
+      signal,
+    );
+    const kept = all.length - Math.floor(heldOut * all.length);
+    const prompts = known
+      ? fs
+          .readFileSync(known, 'utf8')
+          .split('\n')
+          .map((line) => line.trim())
+          .filter(Boolean)
+      : [];
+    if (count) progress.start('rehearsing', count);
+    const rehearsed = await rehearse(model, count, prompts, settings.seed, (done) => progress.update(done), signal);
+    return { items: [...all.slice(0, kept), ...rehearsed], heldOut: all.slice(kept) };
+  } finally {
+    progress.stop();
+    await source.close();
+    await beside.close();
+  }
+}
+
+function readSettings(options: Options): TrainingSettings {
+  let file: Record<string, unknown> = {};
+  if (options.config)
+    try {
+      file = JSON.parse(fs.readFileSync(options.config, 'utf8')) as typeof file;
+    } catch (cause) {
+      throw new MMARError('file', `--config ${options.config} cannot be read: ${(cause as Error).message}`, { cause });
+    }
+  const given: Record<string, unknown> = { ...file };
+  for (const { key, made } of flags) {
+    const value = options[made.attributeName()];
+    if (value !== undefined) given[key] = value;
+  }
+  if (options.stage) given.stage = Number(options.stage);
+  if (options.schedule) given.schedule = options.schedule;
+  return trainingSettings(given);
+}
+
+function learnOf(names: string[] = ['paper']): Learn {
+  const [first] = names;
+  if (first !== 'paper' && first !== 'all') return names;
+  if (names.length > 1) throw usage(`--learn ${names.join(' ')}; give ${first} alone, or names of tensors`);
+  return first;
+}

@@ -1,0 +1,96 @@
+/** What a training run writes into its folder: every file whole or not at all. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { MMARError } from '../base/error.ts';
+import type { Device } from '../engine/device.ts';
+import { readHeader, safetensorsBytes, type TensorData } from '../loaders/safetensors.ts';
+import { folderSource, writeFileWhole } from '../platform/node.ts';
+import { lossCurve } from '../training/loss_curve.ts';
+import type { Progress, TrainingRun } from '../training/run.ts';
+import { learnedTensors, loadState, saveState } from '../training/state.ts';
+
+const stateFile = 'state.safetensors',
+  patchFile = 'patch.safetensors';
+
+/** A line of `log.jsonl`: a step, or the held-out losses behind it. */
+export type LogLine = Progress & { examples_per_second: number; seconds: number; held_out?: HeldOut };
+type HeldOut = { loss_image: number; loss_text: number };
+
+/** A run's folder. */
+export class TrainingFolder {
+  private readonly lines: LogLine[] = [];
+
+  constructor(readonly folder: string) {}
+
+  path(file: string): string {
+    return path.join(this.folder, file);
+  }
+
+  /** Makes it. Throws `file` where a run is there that is not resumed, or none that is. */
+  open(resume: boolean): void {
+    const there = fs.existsSync(this.path(stateFile));
+    if (there && !resume)
+      throw new MMARError(
+        'file',
+        `${this.folder} holds a run already; give --resume to go on with it, or another --out`,
+      );
+    if (!there && resume)
+      throw new MMARError('file', `${this.folder} has no ${stateFile} to resume from; begin without --resume`);
+    fs.mkdirSync(this.folder, { recursive: true });
+  }
+
+  /** What the run that is resumed was begun with, and the step that it was saved behind. */
+  async saved(): Promise<{ step: number; options: string }> {
+    const source = folderSource(this.folder);
+    try {
+      const { metadata } = await readHeader(source, stateFile);
+      return { step: Number(metadata.step), options: metadata.options };
+    } finally {
+      await source.close();
+    }
+  }
+
+  /** Puts a saved run's state back, and forgets what was logged behind it. */
+  async resume(device: Device, run: TrainingRun, step: number): Promise<void> {
+    const source = folderSource(this.folder);
+    try {
+      await loadState(device, run.optimiser.states, source, stateFile);
+    } finally {
+      await source.close();
+    }
+    run.done = step;
+    const log = this.path('log.jsonl');
+    if (fs.existsSync(log))
+      for (const line of fs.readFileSync(log, 'utf8').split('\n').filter(Boolean)) {
+        const parsed = JSON.parse(line) as LogLine;
+        if (parsed.step <= step) this.lines.push(parsed);
+      }
+    await this.writeWhole('log.jsonl', this.lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  }
+
+  log(line: LogLine): void {
+    this.lines.push(line);
+    fs.appendFileSync(this.path('log.jsonl'), `${JSON.stringify(line)}\n`);
+  }
+
+  drawCurve(): Promise<void> {
+    const heldOut = this.lines.flatMap(({ step, held_out }) => (held_out ? [{ step, ...held_out }] : []));
+    return this.writeWhole('loss.svg', lossCurve(this.lines, heldOut));
+  }
+
+  /** The state from which `--resume` goes on with the same bits, then what is for use: the learned tensors alone. */
+  async save(device: Device, run: TrainingRun, options: string): Promise<void> {
+    const states = run.optimiser.states,
+      step = String(run.done);
+    await this.writeTensors(stateFile, await saveState(device, states), { step, options });
+    await this.writeTensors(patchFile, await learnedTensors(device, states), { step });
+  }
+
+  private writeTensors(file: string, tensors: TensorData[], metadata: Record<string, string>): Promise<void> {
+    return writeFileWhole(this.path(file), safetensorsBytes(tensors, metadata));
+  }
+
+  private writeWhole(file: string, text: string): Promise<void> {
+    return writeFileWhole(this.path(file), new TextEncoder().encode(text));
+  }
+}

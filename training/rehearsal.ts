@@ -1,0 +1,37 @@
+import type { MMAR } from '../model/mmar.ts';
+import type { Item } from './examples.ts';
+
+const question = 'What is this?';
+
+/**
+ * Pictures that the model draws of what it knows, to be mixed in so that it forgets nothing: of `prompts` in turn where there are
+ * some, else of no words, each then named by the model itself.
+ */
+export async function rehearse(
+  model: MMAR,
+  count: number,
+  prompts: readonly string[],
+  seed: number,
+  onProgress?: (done: number) => void,
+  signal?: AbortSignal,
+): Promise<Item[]> {
+  const items: Item[] = [];
+  for (let i = 0; i < count; i++) {
+    const prompt = prompts.length ? prompts[i % prompts.length] : '';
+    let tokens = new Float32Array();
+    for await (const step of model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal }))
+      if (step.known === step.total) tokens = await step.tokens();
+    const name = prompt || (await read(model, tokens, signal));
+    items.push({ tokens, texts: [name], questions: [{ question, answer: name }] });
+    onProgress?.(i + 1);
+  }
+  return items;
+}
+
+async function read(model: MMAR, tokens: Float32Array, signal?: AbortSignal): Promise<string> {
+  const tokenizer = await model.tokenizer(),
+    ids: number[] = [];
+  const settings = { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 64, eosIds: tokenizer.eosIds };
+  for await (const id of model.read({ ...tokenizer.readingPrompt(question), tokens }, settings, signal)) ids.push(id);
+  return tokenizer.decode(ids).trim();
+}

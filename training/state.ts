@@ -1,0 +1,80 @@
+import { MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
+import type { Device } from '../engine/device.ts';
+import { bf16Bits, type Tensor } from '../engine/tensor.ts';
+import { readHeader, readTensor, type TensorData, toF32 } from '../loaders/safetensors.ts';
+import { count, gather, scatter } from '../model/layout.ts';
+import type { State } from './optimiser.ts';
+
+/** What a run must keep to go on with the same bits: all of it f32. */
+const kept = ['master', 'moment1', 'moment2', 'average'] as const;
+
+/** Tensors of the optimiser by the checkpoint's names, such as `moment1.image_start`. */
+export async function saveState(device: Device, states: readonly State[]): Promise<TensorData[]> {
+  const saved: TensorData[] = [];
+  for (const state of states)
+    for (const what of kept) {
+      const rows = await rowsOf(device, state[what]);
+      for (const block of state.blocks) {
+        const data = gather(block, state[what], rows);
+        saved.push({ name: `${what}.${block.name}`, dtype: 'F32', shape: [...block.shape], data });
+      }
+    }
+  return saved;
+}
+
+/** What has been learned, by the checkpoint's names, in bf16: the moving average of the weights, or the weights. */
+export async function learnedTensors(
+  device: Device,
+  states: readonly State[],
+  what: 'average' | 'master' = 'average',
+): Promise<TensorData[]> {
+  const tensors: TensorData[] = [];
+  for (const state of states) {
+    const rows = await rowsOf(device, state[what]);
+    for (const block of state.blocks) {
+      const data = Uint16Array.from(gather(block, state[what], rows), bf16Bits);
+      tensors.push({ name: block.name, dtype: 'BF16', shape: [...block.shape], data });
+    }
+  }
+  return tensors;
+}
+
+const rowsOf = async (device: Device, tensor: Tensor): Promise<Float32Array> =>
+  new Float32Array(await device.readRows(tensor));
+
+/** Puts back what `saveState` saved. Throws `file` where another run saved it. */
+export async function loadState(
+  device: Device,
+  states: readonly State[],
+  source: Source,
+  file: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { tensors } = await readHeader(source, file, signal);
+  const expected = states.reduce((sum, { blocks }) => sum + kept.length * blocks.length, 0);
+  if (tensors.size !== expected) throw otherRun(source, file, `it has ${tensors.size} tensors, this run ${expected}`);
+  for (const state of states) {
+    for (const what of kept) {
+      const tensor = state[what],
+        rows = new Float32Array(tensor.rows * tensor.pitch);
+      for (const block of state.blocks) {
+        const entry = tensors.get(`${what}.${block.name}`);
+        if (entry?.shape.join() !== block.shape.join())
+          throw otherRun(source, file, `it has no ${what}.${block.name} of [${block.shape.join(', ')}]`);
+        const values = Float32Array.from(toF32(entry, await readTensor(source, file, entry, signal)));
+        scatter(block, 0, count(block.rows), values, tensor, rows, 0);
+      }
+      device.write(tensor, new Uint8Array(rows.buffer));
+      // What the model reads is the master, rounded.
+      if (what === 'master' && state.tensor !== tensor)
+        device.write(state.tensor, new Uint8Array(Uint16Array.from(rows, bf16Bits).buffer));
+    }
+  }
+}
+
+const otherRun = (source: Source, file: string, problem: string): MMARError =>
+  new MMARError(
+    'file',
+    `${file} in ${source.name} is not of this run: ${problem}; resume with the options it began with`,
+  );
