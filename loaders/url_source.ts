@@ -25,6 +25,17 @@ export function urlSource(base: string): UrlSource {
   const root = parseURL(base);
   const name = root.origin + root.pathname.replace(/\/+$/, ''); // a query may hold a key: it stays out of messages
 
+  /** The version of each file that was seen first: bytes of two are never mixed. */
+  const tags = new Map<string, string>();
+  const checkTag = (file: string, response: Response): void => {
+    const tag = tagOf(response);
+    if ((tags.get(file) ?? tag) !== tag) {
+      tags.delete(file); // who loads it again gets the new one
+      throw changed(name, file);
+    }
+    tags.set(file, tag);
+  };
+
   const urlOf = (file: string) => {
     const url = new URL(root);
     url.pathname = `${root.pathname.replace(/\/+$/, '')}/${file.split('/').map(encodeURIComponent).join('/')}`;
@@ -89,8 +100,9 @@ export function urlSource(base: string): UrlSource {
       if (response.status === 416 && total === '0') return 0; // an empty file has no first byte to give
       if (response.status !== 206) throw notARange(name, file, response);
       if (total === undefined) {
-        throw new MMARError('file', `${name}/${file}: the server hides its length (Content-Range)`);
+        throw new MMARError('file', `${name}/${file}: the server hides its length (Content-Range): use another`);
       }
+      checkTag(file, response);
       return Number(total);
     },
     async read(file, offset, into, signal) {
@@ -99,6 +111,13 @@ export function urlSource(base: string): UrlSource {
       if (response.status !== 206 || !response.body) {
         await response.body?.cancel();
         throw notARange(name, file, response);
+      }
+      try {
+        checkTag(file, response);
+        checkStart(name, file, response, offset);
+      } catch (error) {
+        await response.body.cancel();
+        throw error;
       }
       await fill(file, response, into, signal);
     },
@@ -109,6 +128,19 @@ export function urlSource(base: string): UrlSource {
     if (signal?.aborted) return new MMARError('cancelled', 'cancelled', { cause: signal.reason });
     return new MMARError('file', `${name}/${file} ${problem}`, { cause });
   }
+}
+
+/** What tells one version of a file from another. */
+export const tagOf = ({ headers }: Response): string => headers.get('ETag') ?? headers.get('Last-Modified') ?? '';
+
+export const changed = (name: string, file: string): MMARError =>
+  new MMARError('checkpoint', `${name}/${file} changed on the server while it was loaded: load it again`);
+
+/** Throws `file` where a server says that it gives another range than it was asked for; some may not say it to a page. */
+export function checkStart(name: string, file: string, { headers }: Response, first: number): void {
+  const range = headers.get('Content-Range');
+  if (range === null || range.startsWith(`bytes ${first}-`)) return;
+  throw new MMARError('file', `${name}/${file}: asked from byte ${first} on, the server gave ${range}: use another`);
 }
 
 function parseURL(base: string): URL {

@@ -5,7 +5,7 @@
 
 import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Source } from '../base/platform.ts';
-import { notARange, urlSource } from '../loaders/url_source.ts';
+import { changed, checkStart, notARange, tagOf, urlSource } from '../loaders/url_source.ts';
 
 export const blockBytes = 4 << 20;
 const blocksInMemory = 8;
@@ -155,11 +155,9 @@ export function blockSource(base: string, { keep, onTraffic }: BlockOptions = {}
             await response.body?.cancel();
             files.delete(this.name);
             if (response.status !== 206 && !response.ok) throw notARange(http.name, this.name, response);
-            throw new MMARError(
-              'checkpoint',
-              `${http.name}/${this.name} changed on the server while it was loaded: load it again`,
-            );
+            throw changed(http.name, this.name);
           }
+          checkStart(http.name, this.name, response, from);
           return await this.take(i, response, signal);
         } catch (error) {
           const broken = error instanceof MMARError && error.code === 'file' && error.cause !== undefined; // the network's fault
@@ -317,4 +315,3 @@ export function blockSource(base: string, { keep, onTraffic }: BlockOptions = {}
 const unknown = Infinity;
 
 /** What tells one version of a file from another; empty where the server says nothing. */
-const tagOf = ({ headers }: Response): string => headers.get('ETag') ?? headers.get('Last-Modified') ?? '';

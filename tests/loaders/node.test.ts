@@ -204,6 +204,13 @@ test('what cannot be written leaves nothing behind and what was there alone', as
   }
   await refuses(writeFileWhole(at('kept'), failing()), 'shape', 'no more');
   await refuses(writeFileWhole(at('kept'), new Uint8Array(1), AbortSignal.abort()), 'cancelled');
+  const stop = new AbortController();
+  async function* stopped() {
+    yield new Uint8Array(10);
+    stop.abort(); // in the middle of the file
+    yield new Uint8Array(10);
+  }
+  await refuses(writeFileWhole(at('kept'), stopped(), stop.signal), 'cancelled');
   assert.is(await fs.readFile(at('kept'), 'utf8'), 'old');
   const nowhere = at('no/folder');
   await refuses(writeFileWhole(nowhere, new Uint8Array(1)), 'file', nowhere, 'its folder is not there');
