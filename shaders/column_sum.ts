@@ -7,6 +7,8 @@ import type { RowIndex } from './scatter_rows.ts';
 export interface ColumnSumOptions {
   /** Of wider rows, the columns to sum: from `first` (in whole quads) on. */
   columns?: { first: number; count: number };
+  /** Rows so many apart are added up, such as the same row of each picture: y has as many rows, of whole quads. */
+  period?: number;
   /** Only the rows whose index has this value. */
   where?: { index: RowIndex; equals: number };
   /** f32 [1, columns] that the sum is added to; a new tensor unless given. */
@@ -19,18 +21,33 @@ const chunk = 32;
 /**
  * The sum of each column, as a bias's gradient is: rows in chunks, then these, each in order.
  * @param x [rows, cols]
- * @returns f32 [cols]
+ * @returns f32 [cols], or [period, cols]
  */
-export function columnSum(p: Recorder, x: Tensor, { columns, where, into }: ColumnSumOptions = {}): Tensor {
-  const { first, count } = columns ?? { first: 0, count: x.cols };
-  checkShape(first % 4 === 0 && first + count <= x.pitch, 'column_sum', `columns within x from a multiple of 4 on`, x);
-  const y = into ?? p.tensor('column_sum', 'f32', [count]);
+export function columnSum(p: Recorder, x: Tensor, { columns, period, where, into }: ColumnSumOptions = {}): Tensor {
+  // Rows of a period side by side are one row of as many columns.
+  const across = period ?? 1,
+    wide = { rows: x.rows / across, pitch: x.pitch * across },
+    { first, count } = columns ?? { first: 0, count: period ? wide.pitch : x.cols };
+  checkShape(
+    first % 4 === 0 && first + count <= wide.pitch && Number.isInteger(wide.rows),
+    'column_sum',
+    `columns within x from a multiple of 4 on, rows in whole periods`,
+    x,
+  );
+  const y = into ?? p.tensor('column_sum', 'f32', period ? [period, x.cols] : [count]);
   checkShape(y.type === 'f32' && y.rows * y.pitch === 4 * quads(count), 'column_sum', `a sum f32[${count}]`, x, y);
-  const chunks = Math.max(1, Math.ceil(x.rows / chunk));
+  const chunks = Math.max(1, Math.ceil(wide.rows / chunk));
   const partial = chunks > 1 ? p.tensor('column_sum partial', 'f32', [chunks, count]) : y;
-  const sum = (of: Tensor, to: Tensor, at: number, rows: number, index?: RowIndex): void => {
+  const sum = (
+    of: Tensor,
+    { rows, pitch }: typeof wide,
+    to: Tensor,
+    at: number,
+    each: number,
+    index?: RowIndex,
+  ): void => {
     const read = index ? [of, index.index, index.position] : [of],
-      parts = Math.max(1, Math.ceil(of.rows / rows));
+      parts = Math.max(1, Math.ceil(rows / each));
     p.operation({
       name: 'column_sum',
       source: columnSumWgsl,
@@ -44,11 +61,11 @@ export function columnSum(p: Recorder, x: Tensor, { columns, where, into }: Colu
       read,
       write: [to],
       uniforms: [
-        of.rows,
-        quads(count),
-        of.pitch / 4,
-        at / 4,
         rows,
+        quads(count),
+        pitch / 4,
+        at / 4,
+        each,
         parts,
         where?.equals ?? 0,
         index?.batch ?? 1,
@@ -59,7 +76,7 @@ export function columnSum(p: Recorder, x: Tensor, { columns, where, into }: Colu
       workgroups: grid(p, parts * quads(count), 32),
     });
   };
-  sum(x, partial, first, chunk, where?.index);
-  if (partial !== y) sum(partial, y, 0, chunks);
+  sum(x, wide, partial, first, chunk, where?.index);
+  if (partial !== y) sum(partial, partial, y, 0, chunks);
   return y;
 }

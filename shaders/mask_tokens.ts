@@ -32,7 +32,7 @@ export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Ten
     inputs: [x, mask_token, pos_embed],
     gradient: (dy) => {
       const tape = p.tape!;
-      tape.give(pos_embed, dy);
+      if (tape.wants(pos_embed)) columnSum(p, dy, { period: pos_embed.rows, into: tape.sink(pos_embed) });
       if (tape.wants(mask_token))
         columnSum(p, dy, { where: { index: plainIndex(mask), equals: 1 }, into: tape.sink(mask_token) });
       if (tape.wants(x)) tape.give(x, maskTokensBackward(p, dy, mask));

@@ -50,6 +50,21 @@ for (const type of ['bf16', 'f32'] as const) {
   }
 }
 
+test('rows of a period apart: the same of each picture', async () => {
+  for (const [pictures, period, cols] of [
+    [1, 3, 5],
+    [2, 7, 6],
+    [40, 2, 3],
+  ]) {
+    const x = numbers(pictures * period * cols);
+    const want = new Float64Array(period * cols);
+    x.forEach((v, i) => {
+      want[i % want.length] += v;
+    });
+    close(await run((p) => columnSum(p, tensor('f32', [pictures * period, cols], x), { period })), want, 2e-6);
+  }
+});
+
 test('operands that do not fit are errors that name them', () =>
   shapeError(
     (p) => columnSum(p, tensor('f32', [2, 5], []), { into: tensor('bf16', [5], []) }),
