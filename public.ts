@@ -2,7 +2,8 @@
 
 export { type ErrorCode, MMARError } from './base/error.ts';
 export type { Picture, Platform, Source } from './base/platform.ts';
-export { type AdapterDescription, Device, describeAdapter } from './engine/device.ts';
+export { type AdapterDescription, describeAdapter } from './engine/adapter.ts';
+export { Device } from './engine/device.ts';
 export type { MemoryReport } from './engine/memory.ts';
 export { type Checkpoint, openCheckpoint } from './loaders/checkpoint.ts';
 export { type Composition, compose } from './loaders/compose.ts';

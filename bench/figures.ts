@@ -23,7 +23,6 @@ export async function madeModel(device: Device, json: unknown, name: string): Pr
     checkpoint = declaredCheckpoint(json, name),
     parts = planParts(checkpoint, config, 'bf16', device.maxBinding);
   await makeWeights(device, parts.weights);
-  parts.prepare(device);
   return new MMAR(device, checkpoint, config, parts, {});
 }
 
@@ -118,20 +117,20 @@ export class Figures {
     let last = start,
       steps = 0,
       timed = 0;
-    const before = device.profile;
+    const before = device.queue.profile;
     for await (const step of model.draw(
       { before: words, uncond: words.slice(0, 12), order, noise: { seed: 1 } },
       settings,
       this.signal,
     )) {
-      await device.idle(this.signal);
+      await device.queue.idle(this.signal);
       steps++;
       const now = performance.now();
       if (steps === 1) this.add('first step of a picture, with prefill and compiling', (now - start) / 1000, 's');
       else timed += (now - last) / 1000;
-      if (steps === 2) this.parts(device.profile);
-      if (steps === 1) device.profile = new Profile(device.gpu);
-      if (steps === 2) device.profile = before;
+      if (steps === 2) this.parts(device.queue.profile);
+      if (steps === 1) device.queue.profile = new Profile(device.gpu);
+      if (steps === 2) device.queue.profile = before;
       last = performance.now();
       if (steps > 1 && (now - start) / 1000 > this.budget && step.known < step.total) break;
     }
@@ -154,7 +153,7 @@ export class Figures {
   private async seconds(run: () => Promise<unknown>): Promise<number> {
     const start = performance.now();
     await run();
-    await this.device.idle(this.signal);
+    await this.device.queue.idle(this.signal);
     return (performance.now() - start) / 1000;
   }
 }

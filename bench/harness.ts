@@ -42,8 +42,8 @@ async function measure(device: Device, kernel: string, { name, flops, bytes, rec
   );
   const time = async (runs: number): Promise<number> => {
     const start = performance.now();
-    for (let i = 0; i < runs; i++) await device.run(program);
-    await device.idle();
+    for (let i = 0; i < runs; i++) await device.queue.run(program);
+    await device.queue.idle();
     return (performance.now() - start) / runs;
   };
   await time(1); // pages are touched, and drivers that compile late have done so

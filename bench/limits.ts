@@ -178,8 +178,8 @@ class Probes {
     const submissions = async (count: number): Promise<number> => {
       const start = performance.now();
       for (let i = 0; i < count; i++) {
-        await this.device.run(nothing);
-        this.device.submit();
+        await this.device.queue.run(nothing);
+        this.device.queue.submit();
       }
       await gpu.queue.onSubmittedWorkDone();
       return performance.now() - start;

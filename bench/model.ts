@@ -68,8 +68,8 @@ function readFiles(files: string[], into: 'one' | 'new'): { bytes: number; secon
 }
 
 function report(row: Row): void {
-  if (device.profile) row.parts = device.profile.seconds;
-  if (values.profile) device.profile = new Profile(device.gpu);
+  if (device.queue.profile) row.parts = device.queue.profile.seconds;
+  if (values.profile) device.queue.profile = new Profile(device.gpu);
   rows.push(row);
   if (!values.json)
     console.log(
@@ -83,7 +83,7 @@ function report(row: Row): void {
 async function timed(model: MMAR, what: string, run: () => Promise<void>, note?: string): Promise<void> {
   const start = performance.now();
   await run();
-  await model.device.idle();
+  await model.device.queue.idle();
   report({ what, seconds: since(start), devicePeak: model.device.memory.peak, processPeak: processPeak(), note });
 }
 
@@ -160,7 +160,7 @@ if (only.includes('step') || only.includes('picture')) {
     stepNumber = 0,
     total = performance.now();
   for await (const step of model.draw(input, all)) {
-    await device.idle();
+    await device.queue.idle();
     stepNumber++;
     if (stepNumber <= 2)
       report({

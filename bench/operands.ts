@@ -49,7 +49,7 @@ export class Operands {
   /** Sets all operands to what they were at first, results too. */
   async refill(): Promise<void> {
     const { device, shape } = this;
-    await device.run(this.filling!);
+    await device.queue.run(this.filling!);
     for (const t of [...shape.dispatch.read, ...shape.dispatch.write]) {
       if (t.type !== 'u32' && t.type !== 'i32') continue;
       const own = this.of(t),
@@ -60,7 +60,7 @@ export class Operands {
           : packRows('u32', own.cols, new Uint32Array(own.rows * own.cols));
       device.write(own, rows);
     }
-    await device.idle();
+    await device.queue.idle();
   }
 
   /** A program of one launch of the operation on these operands. */
@@ -84,8 +84,8 @@ export class Operands {
   /** What a program leaves in the operation's results, from operands as they were at first. */
   async results(program: Program): Promise<Float32Array[]> {
     await this.refill();
-    await this.device.run(program);
-    await this.device.idle();
+    await this.device.queue.run(program);
+    await this.device.queue.idle();
     const read: Float32Array[] = [];
     for (const t of this.shape.dispatch.write) read.push(await this.device.read(this.of(t)));
     return read;

@@ -46,7 +46,7 @@ export async function matmulShape(like: Device, m: number, k: number, n: number)
     b = device.tensor('weight', 'bf16', [n, k]);
   recording.weights = new Set(b.pieces);
   recording.begin();
-  await device.run(await device.record('matmul', (p) => void gemm(p, { a, b, transposeB: true })));
+  await device.queue.run(await device.record('matmul', (p) => void gemm(p, { a, b, transposeB: true })));
   return recording.shapes[0];
 }
 
@@ -89,7 +89,7 @@ class Recording {
 
   /** From now on what runs counts. */
   begin(): void {
-    this.device.run = async (program) => {
+    this.device.queue.run = async (program) => {
       for (const { dispatch } of program.steps) this.run(dispatch);
     };
   }

@@ -39,8 +39,8 @@ export async function makeWeights(device: Device, weights: Weights, seed = 1): P
         fill(p, tensor, Math.imul(seed, 0x9e3779b1) + 7919 * i, std, std ? 0 : 1);
       }),
     );
-    await device.run(program);
-    await device.idle();
+    await device.queue.run(program);
+    await device.queue.idle();
     program.destroy();
   } catch (error) {
     weights.release(device);

@@ -1,4 +1,4 @@
-import type { AdapterDescription } from './device.ts';
+import type { AdapterDescription } from './adapter.ts';
 import { Device } from './device.ts';
 
 /** What WebGPU guarantees everywhere: the limits of a plan for no adapter in particular. */
@@ -36,11 +36,9 @@ export interface DryDevice {
  */
 export function dryDevice(like?: Device, { maxBinding = Infinity, capacity = Infinity } = {}): DryDevice {
   const live = new Set<{ label: string; size: number }>();
-  const device = new Device(
-    dryGPU(like?.gpu, live, capacity),
-    like?.adapter ?? nobody,
-    Math.min(maxBinding, like?.maxBinding ?? Infinity),
-  );
+  const device = new Device(dryGPU(like?.gpu, live, capacity), like?.adapter ?? nobody, {
+    maxBinding: Math.min(maxBinding, like?.maxBinding ?? Infinity),
+  });
   return {
     device,
     held: (label) => [...live].reduce((sum, buffer) => sum + (label.test(buffer.label) ? buffer.size : 0), 0),
@@ -73,8 +71,8 @@ function dryGPU(like: GPUDevice | undefined, live: Set<{ label: string; size: nu
     finish: object,
     resolveQuerySet: nothing,
   };
-  let held = 0,
-    failed = false;
+  let held = 0;
+  const scopes: { filter: GPUErrorFilter; failed: boolean }[] = [];
   const gpu = {
     limits: like?.limits ?? guaranteed,
     features: like?.features ?? new Set<string>(),
@@ -90,9 +88,13 @@ function dryGPU(like: GPUDevice | undefined, live: Set<{ label: string; size: nu
         mapAsync: done,
         getMappedRange: () => new ArrayBuffer(size),
         unmap: nothing,
-        destroy: () => void (live.delete(buffer) && (held -= size)),
+        destroy() {
+          if (live.delete(buffer)) held -= size;
+        },
       };
-      if ((held += size) > capacity) failed = true;
+      held += size;
+      const scope = scopes.findLast(({ filter }) => filter === 'out-of-memory');
+      if (scope && held > capacity) scope.failed = true;
       live.add(buffer);
       return buffer;
     },
@@ -104,8 +106,11 @@ function dryGPU(like: GPUDevice | undefined, live: Set<{ label: string; size: nu
     createShaderModule: () => ({ getCompilationInfo: async () => ({ messages: [] }) }),
     createComputePipelineAsync: async () => ({}),
     createComputePipeline: object,
-    pushErrorScope: () => void (failed = false),
-    popErrorScope: async () => (failed ? { message: 'out of memory' } : null),
+    pushErrorScope: (filter: GPUErrorFilter) => void scopes.push({ filter, failed: false }),
+    popErrorScope() {
+      const { failed } = scopes.pop()!;
+      return Promise.resolve(failed ? { message: 'out of memory' } : null);
+    },
   };
   return gpu as unknown as GPUDevice;
 }

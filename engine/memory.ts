@@ -13,7 +13,10 @@ export interface MemoryReport {
 export class Memory {
   held = 0;
   peak = 0;
-  private readonly scratch: GPUBuffer[] = [];
+  /** Scratch buffers that no program which is being planned has taken. */
+  private scratch: GPUBuffer[] = [];
+  /** Programs that use a scratch buffer. */
+  private readonly users = new Map<GPUBuffer, number>();
 
   constructor(private readonly device: GPUDevice) {}
 
@@ -46,6 +49,26 @@ export class Memory {
 
   giveScratch(buffer: GPUBuffer): void {
     this.scratch.push(buffer);
+  }
+
+  /** Notes that one more program uses these scratch buffers. */
+  hold(buffers: Iterable<GPUBuffer>): void {
+    for (const buffer of buffers) this.users.set(buffer, (this.users.get(buffer) ?? 0) + 1);
+  }
+
+  /** Notes that a program is gone. Its scratch stays for the next program until `trim`. */
+  letGo(buffers: Iterable<GPUBuffer>): void {
+    for (const buffer of buffers) {
+      const left = this.users.get(buffer)! - 1;
+      if (left) this.users.set(buffer, left);
+      else this.users.delete(buffer);
+    }
+  }
+
+  /** Frees the scratch buffers that no program uses; what was recorded must have been submitted. */
+  trim(): void {
+    for (const buffer of this.scratch) if (!this.users.has(buffer)) this.destroy(buffer);
+    this.scratch = this.scratch.filter((buffer) => this.users.has(buffer));
   }
 
   report(): MemoryReport {

@@ -37,22 +37,21 @@ export class Pipelines {
   get(name: string, source: ShaderSource, constants: Constants, layout: Layout): Promise<GPUComputePipeline> {
     if (!this.keys.has(source)) this.keys.set(source, this.keys.size);
     const key = `${this.keys.get(source)} ${layout} ${JSON.stringify(constants)}`;
-    let pipeline = this.compiled.get(key);
-    if (!pipeline) this.compiled.set(key, (pipeline = this.compile(name, source, constants, layout)));
+    const pipeline = this.compiled.get(key) ?? this.compile(name, source, constants, layout);
+    this.compiled.set(key, pipeline);
+    pipeline.catch(() => this.compiled.delete(key)); // the next one tries again
     return pipeline;
   }
 
   bindGroupLayout(layout: Layout): GPUBindGroupLayout {
-    let made = this.layouts.get(layout);
-    if (!made) {
-      const types = { r: 'read-only-storage', w: 'storage', u: 'uniform' } as const;
-      const entries = [...layout].map((use, binding) => ({
-        binding,
-        visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: types[use as keyof typeof types] },
-      }));
-      this.layouts.set(layout, (made = this.device.createBindGroupLayout({ label: layout, entries })));
-    }
+    const types = { r: 'read-only-storage', w: 'storage', u: 'uniform' } as const;
+    const entries = [...layout].map((use, binding) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: types[use as keyof typeof types] },
+    }));
+    const made = this.layouts.get(layout) ?? this.device.createBindGroupLayout({ label: layout, entries });
+    this.layouts.set(layout, made);
     return made;
   }
 

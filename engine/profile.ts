@@ -60,7 +60,7 @@ export class Profile {
     for (const { parts, staging } of this.waiting.splice(0)) {
       await staging.mapAsync(GPUMapMode.READ);
       const times = new BigUint64Array(staging.getMappedRange());
-      parts.forEach((part, i) => this.add(part, Number(times[2 * i + 1] - times[2 * i]) / 1e9));
+      for (const [i, part] of parts.entries()) this.add(part, Number(times[2 * i + 1] - times[2 * i]) / 1e9);
       staging.destroy();
     }
   }

@@ -1,8 +1,9 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from './device.ts';
-import type { Constants, Layout, ShaderSource } from './pipeline.ts';
+import type { Constants, ShaderSource } from './pipeline.ts';
+import { planScratch, planStep, planUniforms, type Step } from './plan.ts';
 import type { Back, Tape } from './tape.ts';
-import { type ElementType, type Piece, roundUp, Tensor } from './tensor.ts';
+import { type ElementType, type Piece, packRows, Tensor } from './tensor.ts';
 import { type Shape, shapeClass } from './tuning.ts';
 
 /** How a kernel is launched. */
@@ -52,23 +53,13 @@ export interface Dispatch extends Launch {
   shape: Shape;
 }
 
-/** A dispatch with all that can be decided once: what replaying it takes is three calls. */
-export interface Step {
-  dispatch: Dispatch;
-  part: string;
-  /** How the bindings are used: with it `Pipelines.get` compiles another shader for the same bind group. */
-  layout: Layout;
-  pipeline: GPUComputePipeline;
-  bindGroup: GPUBindGroup;
-  workgroups: [number, number, number];
-}
-
-const uniformSlot = 256; // minUniformBufferOffsetAlignment that every adapter takes
-
 /** Collects the operations of a program. Kernels call `tensor` for their results and end in `operation`. */
 export class Recorder {
   readonly dispatches: Dispatch[] = [];
   readonly made = new Set<Piece>();
+  /** Buffers that go when the program goes. */
+  readonly constants: GPUBuffer[] = [];
+  private readonly kept: Tensor[] = [];
   /** Set while a training step is recorded: where operations leave how to go back. */
   tape?: Tape;
   private partName: string;
@@ -87,13 +78,34 @@ export class Recorder {
     return tensor;
   }
 
+  /** Whether a tensor is one of this program's own, without memory outside it. */
+  isScratch(tensor: Tensor): boolean {
+    return tensor.pieces.some((piece) => this.made.has(piece));
+  }
+
   /** Gives a scratch tensor memory that lasts, so that it can be read after the run; the caller releases it. */
   keep(tensor: Tensor): Tensor {
+    if (!this.isScratch(tensor)) return tensor;
+    this.kept.push(tensor);
     for (const piece of tensor.pieces) {
       if (this.made.delete(piece))
         piece.buffer = this.device.memory.create(Math.max(1, piece.rows) * tensor.rowBytes, tensor.name);
     }
     return tensor;
+  }
+
+  /** A tensor of fixed values that lives as long as the program. */
+  constant(name: string, type: ElementType, shape: readonly number[], values: ArrayLike<number>): Tensor {
+    const tensor = this.device.tensor(name, type, shape);
+    for (const { buffer } of tensor.pieces) this.constants.push(buffer!);
+    this.device.write(tensor, packRows(type, tensor.cols, values));
+    return tensor;
+  }
+
+  /** Frees what a recording that failed has made. */
+  discard(): void {
+    for (const tensor of this.kept) this.device.release(tensor);
+    for (const buffer of this.constants) this.device.memory.destroy(buffer);
   }
 
   /** Names what follows for the profile, e.g. `EmbeddingViT`. */
@@ -147,93 +159,64 @@ export class Recorder {
 
 /** Dispatches recorded once and replayed: no allocation, look-up or check happens when it runs. */
 export class Program {
-  /** What `Device.run` knows of how long its dispatches take. */
+  /** What the queue knows of how long its dispatches take. */
   readonly timed = { dispatches: 0, seconds: 0 };
+  /** Runs that have begun or wait. */
+  private runs = 0;
+  private destroyed = false;
 
   private constructor(
     readonly name: string,
-    readonly steps: Step[],
-    private readonly uniforms: GPUBuffer | undefined,
+    readonly steps: readonly Step[],
     private readonly device: Device,
+    private readonly memory: ProgramMemory,
   ) {}
 
+  /** Finds memory for what was recorded, makes bind groups and compiles; who catches its error discards the recorder. */
   static async plan(recorder: Recorder): Promise<Program> {
-    const { device, dispatches, made } = recorder;
-    planScratch(recorder);
-    const slots = new Map<string, number>();
-    for (const d of dispatches) {
-      const key = d.uniforms.join();
-      if (d.uniforms.length && !slots.has(key)) slots.set(key, slots.size * uniformSlot);
+    const { device, dispatches, made } = recorder,
+      scratch = planScratch(recorder),
+      { buffer, offsets } = planUniforms(recorder);
+    const memory = { scratch, owned: buffer ? [...recorder.constants, buffer] : recorder.constants };
+    try {
+      const steps = dispatches.map((d) => planStep(device, d, buffer, offsets));
+      for (const piece of made) piece.buffer = undefined; // scratch has no meaning outside the program
+      return new Program(recorder.name, await Promise.all(steps), device, memory);
+    } catch (error) {
+      device.memory.letGo(scratch);
+      if (buffer) device.memory.destroy(buffer);
+      throw error;
     }
-    const uniforms = slots.size
-      ? device.memory.create(
-          slots.size * uniformSlot,
-          `${recorder.name} uniforms`,
-          GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-        )
-      : undefined;
-    if (uniforms) {
-      const words = new Uint32Array((slots.size * uniformSlot) / 4);
-      for (const [key, offset] of slots) words.set(key.split(',').map(Number), offset / 4);
-      device.gpu.queue.writeBuffer(uniforms, 0, words);
-    }
-    const steps = await Promise.all(
-      dispatches.map(async (d): Promise<Step> => {
-        const layout = 'r'.repeat(d.read.length) + 'w'.repeat(d.write.length) + (d.uniforms.length ? 'u' : '');
-        const entries: GPUBindGroupEntry[] = [...d.read, ...d.write].map((t, binding) => ({
-          binding,
-          resource: { buffer: t.buffer },
-        }));
-        if (d.uniforms.length) {
-          const offset = slots.get(d.uniforms.join())!;
-          entries.push({
-            binding: entries.length,
-            resource: { buffer: uniforms!, offset, size: roundUp(4 * d.uniforms.length, 16) },
-          });
-        }
-        const bindGroup = device.gpu.createBindGroup({
-          label: d.name,
-          layout: device.pipelines.bindGroupLayout(layout),
-          entries,
-        });
-        const [x, y = 1, z = 1] = d.workgroups;
-        return {
-          dispatch: d,
-          part: d.part,
-          layout,
-          pipeline: await device.pipelines.get(d.name, d.source, d.constants, layout),
-          bindGroup,
-          workgroups: [x, y, z],
-        };
-      }),
-    );
-    for (const piece of made) piece.buffer = undefined; // scratch has no meaning outside the program
-    return new Program(recorder.name, steps, uniforms, device);
   }
 
-  /** Lets go of the program's own memory; scratch stays for others. */
+  /** Called by the queue when a run is asked for. */
+  begin(): void {
+    if (this.destroyed) throw new MMARError('usage', `the program ${this.name} was destroyed; record it again`);
+    this.runs++;
+  }
+
+  /** Called by the queue when a run is recorded, or was stopped. */
+  end(): void {
+    this.runs--;
+    if (this.destroyed && !this.runs) this.free();
+  }
+
+  /** Lets go of the program's own memory once no run needs it; scratch stays for other programs. */
   destroy(): void {
-    if (this.uniforms) this.device.memory.destroy(this.uniforms);
+    if (this.destroyed) return;
+    this.destroyed = true;
+    if (!this.runs) this.free();
+  }
+
+  private free(): void {
+    this.device.queue.submit(); // what was recorded still finds its buffers
+    for (const buffer of this.memory.owned) this.device.memory.destroy(buffer);
+    this.device.memory.letGo(this.memory.scratch);
   }
 }
 
-/** Gives each scratch piece a buffer from its first use to its last; then all go back to the shared workspace. */
-function planScratch({ device, dispatches, made }: Recorder): void {
-  const first = new Map<Piece, number>(),
-    last = new Map<Piece, number>(),
-    size = new Map<Piece, number>();
-  dispatches.forEach((d, i) => {
-    for (const t of [...d.read, ...d.write]) {
-      for (const piece of t.pieces) {
-        if (!made.has(piece)) continue;
-        if (!first.has(piece)) first.set(piece, i);
-        last.set(piece, i);
-        size.set(piece, Math.max(1, piece.rows) * t.rowBytes);
-      }
-    }
-  });
-  dispatches.forEach((_, i) => {
-    for (const [piece, at] of first) if (at === i) piece.buffer = device.memory.takeScratch(size.get(piece)!);
-    for (const [piece, at] of last) if (at === i) device.memory.giveScratch(piece.buffer!);
-  });
+/** Buffers of a program: shared with others, and its own. */
+interface ProgramMemory {
+  scratch: readonly GPUBuffer[];
+  owned: readonly GPUBuffer[];
 }

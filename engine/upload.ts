@@ -43,7 +43,7 @@ export class Uploads {
     const { gpu } = this.device,
       { buffer } = slot,
       { rowBytes } = tensor;
-    this.device.submit();
+    this.device.queue.submit();
     buffer.unmap();
     const encoder = gpu.createCommandEncoder({ label: `upload ${tensor.name}` });
     for (const { firstRow: start, rows: count, buffer: target } of tensor.pieces) {

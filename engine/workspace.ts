@@ -10,7 +10,7 @@ export class Workspace {
   /** @param mostPrograms that are kept; the one not used for longest goes first */
   constructor(
     readonly device: Device,
-    private readonly mostPrograms = Infinity,
+    private readonly mostPrograms: number,
   ) {}
 
   tensor(name: string, type: ElementType, shape: readonly number[]): Tensor {
@@ -24,21 +24,28 @@ export class Workspace {
     this.device.write(tensor, packRows(tensor.type, tensor.cols, values));
   }
 
-  async program(key: string, record: (p: Recorder) => void): Promise<Program> {
+  /** The program of that name; a recording that fails is thrown to all that wait for it, and tried again next time. */
+  program(key: string, record: (p: Recorder) => void): Promise<Program> {
     const program = this.programs.get(key) ?? this.device.record(key, record);
     this.programs.delete(key);
     this.programs.set(key, program); // the last used stands last
+    program.catch(() => {
+      if (this.programs.get(key) === program) this.programs.delete(key);
+    });
     if (this.programs.size > this.mostPrograms) {
       const [oldest, gone] = this.programs.entries().next().value!;
       this.programs.delete(oldest);
-      this.device.submit(); // it may have been run, but not sent
-      (await gone.catch(() => undefined))?.destroy();
+      gone.then((old) => old.destroy()).catch(() => {}); // whoever waits for its recording hears of that
     }
     return program;
   }
 
+  /** Frees programs and tensors, and the scratch that no other program uses. */
   async release(): Promise<void> {
-    for (const program of this.programs.values()) (await program.catch(() => undefined))?.destroy();
-    for (const tensor of this.tensors) this.device.release(tensor);
+    const programs = await Promise.allSettled(this.programs.values());
+    this.programs.clear();
+    for (const recorded of programs) if (recorded.status === 'fulfilled') recorded.value.destroy();
+    for (const tensor of this.tensors.splice(0)) this.device.release(tensor);
+    this.device.memory.trim();
   }
 }

@@ -46,7 +46,6 @@ export async function loadQwen2(
   }
   try {
     await weights.load(device, checkpoint, onProgress, signal);
-    llm.prepare(device);
   } catch (error) {
     weights.release(device);
     throw error;
@@ -136,7 +135,7 @@ export class TextModel {
         if (this.cached.length + 1 < ids.length + settings.max_new_tokens) this.cached.push(id);
       }
     } finally {
-      await this.device.idle().catch(() => {}); // a turn that was left in the middle
+      await this.device.queue.idle().catch(() => {}); // a turn that was left in the middle
       this.busy = false;
     }
   }

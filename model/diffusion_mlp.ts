@@ -1,6 +1,5 @@
-import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
-import { packRows, roundUp, type Tensor } from '../engine/tensor.ts';
+import { roundUp, type Tensor } from '../engine/tensor.ts';
 import { addSilu } from '../shaders/add_silu.ts';
 import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
@@ -22,7 +21,8 @@ export class DiffusionMLP {
   /** Every block's adaLN_modulation, then the final layer's: they share their input. */
   private readonly adaln: Linear;
   private readonly linear: Linear;
-  private frequency?: Tensor;
+  /** Of the time embedding. */
+  private readonly frequency: Tensor;
 
   constructor(w: Weights, config: MMARConfig) {
     this.activations = w.activations;
@@ -56,25 +56,17 @@ export class DiffusionMLP {
       { bias: true },
     );
     this.linear = w.linear('diffusion.final_layer.linear', D, d);
-  }
-
-  /** The frequencies of the time embedding, which are computed and not loaded. */
-  prepare(device: Device): void {
-    this.frequency = device.tensor('time frequencies', 'f32', [frequencies]);
-    device.write(
-      this.frequency,
-      packRows(
-        'f32',
-        frequencies,
-        Float64Array.from({ length: frequencies }, (_, k) => Math.exp((-Math.log(10000) * k) / frequencies)),
-      ),
+    const frequency = (k: number): number => Math.exp((-Math.log(10000) * k) / frequencies);
+    this.frequency = w.table(
+      'time frequencies',
+      Float64Array.from({ length: frequencies }, (_, k) => frequency(k)),
     );
   }
 
   /** time_embed(t): [n, D] for t u32 [n]. */
   times(p: Recorder, t: Tensor, into?: Tensor): Tensor {
     const [mlp0, mlp2] = this.time_embed;
-    return linear(p, linear(p, timeEmbedding(p, t, this.frequency!, this.activations), mlp0, { act: 'silu' }), mlp2, {
+    return linear(p, linear(p, timeEmbedding(p, t, this.frequency, this.activations), mlp0, { act: 'silu' }), mlp2, {
       into,
     });
   }

@@ -51,6 +51,9 @@ export interface DrawingStep {
   guidance: number;
 }
 
+/** Programs of which as many are kept. */
+const mostRecent = 16;
+
 /** Rows that one adaLN matmul should have: enough to use the device well, few enough to take little memory. */
 const modulationRows = 96;
 
@@ -80,6 +83,8 @@ export class Drawing {
   private readonly tables: { coefficients: Tensor; step: Tensor; guidance: Tensor };
   private readonly seed: Tensor;
   private readonly workspace: Workspace;
+  /** Programs by length of text and by temperature: there is no end of them. */
+  private readonly recent: Workspace;
   private readonly groups = new Map<number, Promise<Group>>();
   private tableKey = '';
 
@@ -94,7 +99,8 @@ export class Drawing {
     const { config, llm, diffusion, activations } = parts,
       L = config.image_tokens,
       d = config.image_tokenizer.embed_dim;
-    this.workspace = new Workspace(device);
+    this.workspace = new Workspace(device, 4 * parts.config.image_tokens); // of groups, which have so many sizes
+    this.recent = new Workspace(device, mostRecent);
     const make = this.workspace.tensor.bind(this.workspace);
     this.context = llm.context(this.workspace, branches, capacity);
     this.tokens = make('tokens', 'f32', [L, d]);
@@ -134,11 +140,11 @@ export class Drawing {
       this.write(group.chosen, drawn);
       this.write(this.tables.guidance, [guidance]);
       this.write(this.tables.step, [0]);
-      for (const program of [image, group.begin, ...group.chunks, group.end]) await device.run(program, signal);
-      await device.pace(signal);
+      for (const program of [image, group.begin, ...group.chunks, group.end]) await device.queue.run(program, signal);
+      await device.queue.pace(signal);
       yield { iteration: k + 1, iterations: settings.iterations, drawn, known, total: L, guidance };
     }
-    await device.idle(signal);
+    await device.queue.idle(signal);
   }
 
   /** Text prefill, noise and tables: all that comes before the first iteration. */
@@ -156,9 +162,8 @@ export class Drawing {
     this.write(this.mask, new Uint32Array(L).fill(1));
     this.write(this.tokens, new Float32Array(L * d));
     const ids = new Uint32Array(this.branches * this.capacity);
-    [before, uncond]
-      .slice(0, this.branches)
-      .forEach((text, b) => ids.set([...text, llm.image_start], b * this.capacity));
+    for (const [b, text] of [before, uncond].slice(0, this.branches).entries())
+      ids.set([...text, llm.image_start], b * this.capacity);
     this.write(context.ids, ids);
     this.write(context.position, new Uint32Array(this.branches));
 
@@ -174,19 +179,19 @@ export class Drawing {
         p.part('Diffusion MLP');
         parts.diffusion.times(p, t, this.times);
       });
-      await device.run(program);
-      await device.idle();
+      await device.queue.run(program);
+      await device.queue.idle();
       program.destroy();
       device.release(t);
     }
     if ('seed' in noise) {
       this.write(this.seed, seedWords(noise.seed));
-      const program = await this.program(`noise ${temperature}`, (p) => {
+      const program = await this.recent.program(`noise ${temperature}`, (p) => {
         p.part('Diffusion MLP');
         normalNoise(p, this.seed, noiseStream, this.noise, temperature);
         if (this.noisy) normalNoise(p, this.seed, stepNoiseStream, this.stepNoise);
       });
-      await device.run(program, signal);
+      await device.queue.run(program, signal);
     } else {
       this.write(this.noise, noise.noise);
       if (this.noisy) this.write(this.stepNoise, noise.stepNoise ?? []);
@@ -194,12 +199,12 @@ export class Drawing {
     for (const [b, text] of [before, uncond].slice(0, this.branches).entries()) {
       const branch = { ...context, branches: 1, first: b };
       for (const count of llm.passes(device, text.length + 1)) {
-        const program = await this.program(`text ${b} ${count}`, (p) => {
+        const program = await this.recent.program(`text ${b} ${count}`, (p) => {
           p.part('text prefill');
           llm.forward(p, llm.embedTokens(p, branch, count), branch, 'text');
           advance(p, context.position, count, b);
         });
-        await device.run(program, signal);
+        await device.queue.run(program, signal);
       }
     }
   }
@@ -211,21 +216,18 @@ export class Drawing {
     const visual = vit.forward(p, this.tokens, this.mask);
     p.part('LLM');
     let x = visual;
-    if (this.branches === 2)
-      repeatRows(
-        p,
-        visual,
-        this.positions,
-        2,
-        (x = p.tensor('visual', visual.type, [2 * config.image_tokens, visual.cols])),
-      );
+    if (this.branches === 2) {
+      x = p.tensor('visual', visual.type, [2 * config.image_tokens, visual.cols]);
+      repeatRows(p, visual, this.positions, 2, x);
+    }
     llm.forward(p, x, this.context, 'image', this.hidden);
   }
 
   /** The sampler for m tokens at once. */
   private group(m: number): Promise<Group> {
-    let group = this.groups.get(m);
-    if (!group) this.groups.set(m, (group = this.recordGroup(m)));
+    const group = this.groups.get(m) ?? this.recordGroup(m);
+    this.groups.set(m, group);
+    group.catch(() => this.groups.delete(m)); // tried again next time
     return group;
   }
 
@@ -280,6 +282,6 @@ export class Drawing {
 
   /** Gives all memory back; the drawing cannot be used any more. */
   release(): Promise<void> {
-    return this.workspace.release();
+    return this.recent.release().then(() => this.workspace.release());
   }
 }

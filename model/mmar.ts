@@ -95,7 +95,6 @@ export async function loadMMAR(
   checkPlan(await planMemory(checkpoint, config, { device, precision }), checkpoint.source.name, available);
   try {
     await parts.weights.load(device, checkpoint, onProgress, signal);
-    parts.prepare(device);
   } catch (error) {
     parts.weights.release(device);
     throw error;
@@ -164,8 +163,8 @@ export class MMAR {
 
   /** Measures the device's time a part from now on, or stops measuring; gives the seconds measured since the last call. */
   setProfile(on: boolean): Record<string, number> {
-    const seconds = this.device.profile?.seconds ?? {};
-    this.device.profile = on ? new Profile(this.device.gpu) : undefined;
+    const seconds = this.device.queue.profile?.seconds ?? {};
+    this.device.queue.profile = on ? new Profile(this.device.gpu) : undefined;
     return seconds;
   }
 
@@ -289,9 +288,9 @@ export class MMAR {
 
   private async runDecoder(signal?: AbortSignal): Promise<Float32Array> {
     const { program, pixels } = await this.decoding();
-    await this.device.run(program, signal);
+    await this.device.queue.run(program, signal);
     const rows = await this.device.read(pixels);
-    await this.device.idle();
+    await this.device.queue.idle();
     return rowsToPlanes(rows, this.config.image_tokenizer.in_channels);
   }
 

@@ -1,4 +1,3 @@
-import type { Device } from '../engine/device.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import type { MMARConfig } from './config.ts';
 import { DiffusionMLP } from './diffusion_mlp.ts';
@@ -24,12 +23,6 @@ export class Parts {
     this.vit = new EmbeddingViT(weights, config);
     this.llm = new Qwen2(weights, config.llm, 'llm.', config.plora);
     this.diffusion = new DiffusionMLP(weights, config);
-  }
-
-  /** Fills the tables that are computed and not loaded. */
-  prepare(device: Device): void {
-    this.llm.prepare(device);
-    this.diffusion.prepare(device);
   }
 }
 

@@ -108,7 +108,6 @@ function allocate(checkpoint: Checkpoint, config: MMARConfig, precision: Activat
   const parts = planParts(checkpoint, config, precision, on.maxBinding);
   parts.weights.allocate(on);
   const weights = on.memory.held;
-  parts.prepare(on);
   const split = parts.weights.tensors
     .filter(({ pieces }) => pieces.length > 1)
     .map(({ name, bytes, pieces }) => ({ name, bytes, pieces: pieces.length }));

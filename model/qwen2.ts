@@ -1,6 +1,6 @@
 import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
-import { elementBytes, packRows, roundUp, type Tensor } from '../engine/tensor.ts';
+import { elementBytes, roundUp, type Tensor } from '../engine/tensor.ts';
 import type { Workspace } from '../engine/workspace.ts';
 import { gqa } from '../shaders/attention.ts';
 import { embedTokens } from '../shaders/gather_rows.ts';
@@ -45,7 +45,8 @@ export class Qwen2 {
   private readonly layers: Layer[] = [];
   private readonly norm: Tensor;
   private readonly lm_head: Linear;
-  private inverseFrequency?: Tensor;
+  /** RoPE's table. */
+  private readonly inverseFrequency: Tensor;
 
   /** @param prefix `llm.` within MMAR; @param plora absent: text alone, and no image start and end */
   constructor(
@@ -61,6 +62,11 @@ export class Qwen2 {
       kv = { heads: num_key_value_heads, dim: headDim };
     this.heads = { heads: num_attention_heads, kvHeads: num_key_value_heads, headDim };
     this.vocab_size = vocab_size;
+    const frequency = (i: number): number => 1 / config.rope_theta ** ((2 * i) / headDim);
+    this.inverseFrequency = w.table(
+      'inverse_frequency',
+      Float64Array.from({ length: headDim / 2 }, (_, i) => frequency(i)),
+    );
     this.image_start = vocab_size;
     this.image_end = vocab_size + 1;
     this.embed = w.tensor(`${prefix}model.embed_tokens.weight`, [vocab_size, H]);
@@ -115,21 +121,6 @@ export class Qwen2 {
     };
   }
 
-  /** RoPE's table, which is computed and not loaded. */
-  prepare(device: Device): void {
-    const { headDim } = this.heads,
-      half = headDim / 2;
-    this.inverseFrequency = device.tensor('inverse_frequency', 'f32', [half]);
-    device.write(
-      this.inverseFrequency,
-      packRows(
-        'f32',
-        half,
-        Float64Array.from({ length: half }, (_, i) => 1 / this.config.rope_theta ** ((2 * i) / headDim)),
-      ),
-    );
-  }
-
   /** Rows of each pass that `count` tokens of text take: as many as keep every activation within one binding, at most 512. */
   passes(device: Device, count: number): number[] {
     const widest = Math.max(
@@ -160,7 +151,7 @@ export class Qwen2 {
       causal = span === 'text';
     this.layers.forEach((layer, i) => {
       const qkv = linear(p, rmsNorm(p, x, layer.input_layernorm, eps), layer.qkv, { lora });
-      const q = rope(p, qkv, this.inverseFrequency!, context.layers[i], context, this.heads);
+      const q = rope(p, qkv, this.inverseFrequency, context.layers[i], context, this.heads);
       x = linear(p, gqa(p, q, context.layers[i], context, this.heads, causal), layer.o_proj, { lora, residual: x });
       const gateUp = linear(p, rmsNorm(p, x, layer.post_attention_layernorm, eps), layer.gateUp, { lora });
       x = linear(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: x });

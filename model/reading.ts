@@ -47,7 +47,7 @@ export class Reading {
     text.begin([...head, ...new Array<number>(L).fill(0), ...tail], 0, settings.seed);
     device.write(this.tokens, packRows('f32', this.tokens.cols, tokens));
     await text.prefill(head.length, undefined, signal);
-    await device.run(await text.program('image', (p) => this.image(p)), signal);
+    await device.queue.run(await text.program('image', (p) => this.image(p)), signal);
     await text.prefill(tail.length, settings, signal);
     yield* text.decode(head.length + L + tail.length, settings, signal);
   }

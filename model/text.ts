@@ -60,7 +60,7 @@ export class TextSequence {
   async prefill(count: number, sampling?: TokenSampling, signal?: AbortSignal): Promise<void> {
     const passes = this.llm.passes(this.device, count);
     for (const [i, rows] of passes.entries())
-      await this.device.run(await this.text(rows, i === passes.length - 1 ? sampling : undefined), signal);
+      await this.device.queue.run(await this.text(rows, i === passes.length - 1 ? sampling : undefined), signal);
   }
 
   /** Yields the tokens from position `start` on, the first of which `prefill` chose; the id that ends them is not part of them. */
@@ -71,7 +71,7 @@ export class TextSequence {
     for (let n = 0, next = device.read(context.ids); n < settings.max_new_tokens; n++) {
       const current = next;
       if (n + 1 < settings.max_new_tokens) {
-        await device.run(decode, signal);
+        await device.queue.run(decode, signal);
         next = device.read(context.ids);
         next.catch(() => {}); // thrown where it is awaited
       }
@@ -81,7 +81,7 @@ export class TextSequence {
       if (settings.eosIds.includes(id)) break;
       yield id;
     }
-    await device.idle();
+    await device.queue.idle();
   }
 
   private text(count: number, sampling?: TokenSampling): Promise<Program> {
@@ -100,9 +100,7 @@ export class TextSequence {
 
   private lastRow(p: Recorder, hidden: Tensor): Tensor {
     if (hidden.rows === 1) return hidden;
-    const index = this.workspace.tensor('index', 'u32', [1]);
-    this.workspace.write(index, [hidden.rows - 1]);
-    return gatherRows(p, hidden, index);
+    return gatherRows(p, hidden, p.constant('last row', 'u32', [1], [hidden.rows - 1]));
   }
 
   /** A program of this sequence, recorded when it is first needed. */

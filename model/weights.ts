@@ -1,6 +1,6 @@
 import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
-import { type ElementType, roundUp, Tensor } from '../engine/tensor.ts';
+import { type ElementType, packRows, roundUp, Tensor } from '../engine/tensor.ts';
 import { Uploads } from '../engine/upload.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { DTYPE_BYTES, type DType, toBf16, toF32 } from '../loaders/safetensors.ts';
@@ -41,6 +41,7 @@ const slots = 6; // chunks that are read or uploaded at once
  */
 export class Weights {
   private readonly plan: { tensor: Tensor; blocks: Block[] }[] = [];
+  private readonly tables: { tensor: Tensor; values: ArrayLike<number> }[] = [];
   /** Every tensor asked for, with its shape. */
   readonly required = new Map<string, number[]>();
 
@@ -80,6 +81,13 @@ export class Weights {
       return { name, shape: rows ? [rows, cols] : [cols], rows: run(rows || 1, at), cols: run(cols) };
     });
     return this.add(parts[0][0], [first, cols], blocks);
+  }
+
+  /** An f32 vector that is computed, not loaded; it comes and goes with the weights. */
+  table(name: string, values: ArrayLike<number>): Tensor {
+    const tensor = new Tensor(name, 'f32', [values.length], this.maxBinding);
+    this.tables.push({ tensor, values });
+    return tensor;
   }
 
   affine(prefix: string, width: number): Affine {
@@ -205,11 +213,12 @@ export class Weights {
     );
   }
 
-  /** Gives every tensor its memory. */
+  /** Gives every tensor its memory, and tables their values. */
   allocate(device: Device): void {
-    for (const { tensor } of this.plan)
+    for (const { tensor } of [...this.plan, ...this.tables])
       for (const piece of tensor.pieces)
         piece.buffer ??= device.memory.create(Math.max(1, piece.rows) * tensor.rowBytes, tensor.name);
+    for (const { tensor, values } of this.tables) device.write(tensor, packRows('f32', tensor.cols, values));
   }
 
   /**
@@ -271,7 +280,7 @@ export class Weights {
         loaded += size(chunk);
         onProgress?.({ loaded, total });
       }
-      await device.idle(signal);
+      await device.queue.idle(signal);
     } finally {
       await Promise.allSettled(reading); // they write into memory that goes now
       uploads.destroy();
@@ -295,7 +304,7 @@ export class Weights {
 
   /** Gives the device memory back. */
   release(device: Device): void {
-    for (const { tensor } of this.plan) device.release(tensor);
+    for (const { tensor } of [...this.plan, ...this.tables]) device.release(tensor);
   }
 }
 

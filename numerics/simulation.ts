@@ -10,6 +10,9 @@ import { noiseStream, seedWords } from '../shaders/random.ts';
 import { type BoardSettings, boardSteps, exactPoints, type Score, scorePoints, stepRow } from './chessboard.ts';
 import type { NumberType } from './number_types.ts';
 
+/** More than a board has: noise, and a step a number type. */
+const mostPrograms = 16;
+
 /** A score, and the share of points off their cells of the run that was not rounded. */
 export type RunScore = Score & { unrounded: number };
 
@@ -39,7 +42,7 @@ export class ChessboardRun {
     if (!Number.isInteger(samples) || samples < 1)
       throw new MMARError('usage', `samples is ${samples}; give a whole number from 1 up`);
     boardSteps('x', settings.steps, settings.eta); // throws where there are no such steps
-    this.workspace = new Workspace(device);
+    this.workspace = new Workspace(device, mostPrograms);
     const make = this.workspace.tensor.bind(this.workspace);
     const quads = Math.ceil(samples / 2);
     this.x = make('points', 'f32', [quads, 4]);
@@ -94,7 +97,7 @@ export class ChessboardRun {
       p.part('chessboard');
       normalNoise(p, this.tables.seed, noiseStream, this.x);
     });
-    await this.device.run(noise, signal);
+    await this.device.queue.run(noise, signal);
   }
 
   private async sample(prediction: Prediction, type: NumberType | undefined, { onStep, signal }: Watch): Promise<void> {
@@ -110,11 +113,11 @@ export class ChessboardRun {
       advance(p, tables.step, 1);
     });
     for (let done = 1; done <= steps.length; done++) {
-      await device.run(program, signal);
-      await device.pace(signal);
+      await device.queue.run(program, signal);
+      await device.queue.pace(signal);
       await onStep?.(done, steps.length);
     }
-    await device.idle(signal);
+    await device.queue.idle(signal);
   }
 
   private async score(): Promise<Score> {

@@ -2,7 +2,8 @@
 
 import { MMARError } from '../base/error.ts';
 import type { Picture, Platform } from '../base/platform.ts';
-import { type AdapterDescription, Device, describeAdapter } from '../engine/device.ts';
+import { type AdapterDescription, describeAdapter } from '../engine/adapter.ts';
+import { Device } from '../engine/device.ts';
 import { MAX_PICTURE_PIXELS, pictureFormat } from '../loaders/image.ts';
 import { blockSource } from './block_source.ts';
 import { decodeAlphaPNG } from './png.ts';

@@ -1,8 +1,7 @@
 /** Adapters in Node: those that Dawn finds among the system's drivers and SwiftShader from npm. */
 import fs from 'node:fs';
 import { MMARError } from '../base/error.ts';
-import type { AdapterDescription } from '../engine/device.ts';
-import { describeAdapter } from '../engine/device.ts';
+import { type AdapterDescription, describeAdapter } from '../engine/adapter.ts';
 import { restWhileWaiting } from './node_rest.ts';
 import { addSwiftshader, swiftshaderRemedy } from './swiftshader.ts';
 

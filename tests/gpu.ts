@@ -33,8 +33,8 @@ export async function run(record: (p: Recorder) => unknown, on = device): Promis
     if (made) result = p.keep(made);
     for (const { buffer } of scratch) on.gpu.queue.writeBuffer(buffer!, 0, new Uint8Array(buffer!.size).fill(255));
   });
-  await on.run(program);
-  await on.idle();
+  await on.queue.run(program);
+  await on.queue.idle();
   const values = result ? await on.read(result) : new Float32Array();
   on.check();
   return values;

@@ -2,7 +2,7 @@
 
 import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
-import type { AdapterDescription } from '../engine/device.ts';
+import type { AdapterDescription } from '../engine/adapter.ts';
 import type { DescribeOptions, GenerateOptions, GenerateStep, ModelMemory, Piece } from '../model/mmar.ts';
 import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';

@@ -2,7 +2,7 @@
 
 import type { ErrorCode } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
-import type { AdapterDescription } from '../engine/device.ts';
+import type { AdapterDescription } from '../engine/adapter.ts';
 import type { MMARConfig } from '../model/config.ts';
 import type { DrawingSettings } from '../model/drawing.ts';
 import type { Prediction } from '../model/sampler.ts';

@@ -88,28 +88,28 @@ test('a lost device and a closed one are errors from then on', async () => {
   const lost = await smallDevice(Infinity);
   lost.gpu.destroy(); // as the system may do at any time
   await lost.gpu.lost;
-  const error = await failure(() => lost.idle());
+  const error = await failure(() => lost.queue.idle());
   assert.is(error.code, 'device');
   assert.match(error.message, /lost .*load the model again/);
   assert.match((await failure(() => lost.tensor('t', 'f32', [1]))).message, /lost/);
 
   const closed = await smallDevice(Infinity);
   closed.destroy();
-  assert.match((await failure(() => closed.idle())).message, /closed/);
+  assert.match((await failure(() => closed.queue.idle())).message, /closed/);
 });
 
 test('a validation error names what was used wrongly', async () => {
   const other = await smallDevice(Infinity);
   const t = other.tensor('thing', 'f32', [4]);
   other.gpu.queue.writeBuffer(t.buffer, 12, new Uint8Array(16));
-  const error = await failure(() => other.idle());
+  const error = await failure(() => other.queue.idle());
   assert.is(error.code, 'device');
   assert.match(error.message, /thing/);
   other.destroy();
 });
 
 test('an aborted signal stops a wait', async () => {
-  const error = await failure(() => device.idle(AbortSignal.abort()));
+  const error = await failure(() => device.queue.idle(AbortSignal.abort()));
   assert.is(error.code, 'cancelled');
 });
 
@@ -125,13 +125,13 @@ test('a program replays without new memory, and its scratch serves the next prog
   const first = await chain(2),
     { held } = device.memory,
     pipelines = device.pipelines.count;
-  for (let i = 0; i < 50; i++) await device.run(first);
-  await device.idle();
+  for (let i = 0; i < 50; i++) await device.queue.run(first);
+  await device.queue.idle();
   assert.is(device.memory.held, held);
   const second = await chain(0.5);
   assert.ok(device.memory.held - held <= 16 * 256, `${device.memory.held - held} bytes more: its parameters alone`);
   assert.is(device.pipelines.count, pipelines);
-  await device.run(second);
+  await device.queue.run(second);
   const want = numbers(4096).map((v) => v * 2 ** -10 * 0.5);
   assert.equal([...(await device.read(y))], [...want]);
 });
@@ -141,10 +141,10 @@ test('a long program stops in the middle when its signal says so, and the next o
   const long = await device.record('long', (p) => {
     for (let i = 0; i < 4000; i++) x = scale(p, x, 1);
   });
-  await device.idle();
+  await device.queue.idle();
   const stop = new AbortController(),
     start = performance.now();
-  const error = failure(() => device.run(long, stop.signal)),
+  const error = failure(() => device.queue.run(long, stop.signal)),
     short = device.evaluate('short', (p) => ({ y: scale(p, tensor('f32', [1, 4], [1, 2, 3, 4]), 3) }));
   setTimeout(() => stop.abort(), 50);
   assert.is((await error).code, 'cancelled');
@@ -168,8 +168,8 @@ test('a long program stops in the middle when its signal says so, and the next o
     };
     const start = performance.now();
     count();
-    await device.run(program);
-    await device.idle();
+    await device.queue.run(program);
+    await device.queue.idle();
     working = false;
     const ms = performance.now() - start;
     assert.ok(ms > 50, `the work took ${ms} ms`);

@@ -27,7 +27,7 @@ async function draw(
     ),
   );
   const written = await device.read(ids);
-  written.forEach((id, i) => assert.is(id === unset, i !== 6 + 3, `ids[${i}] is ${id}`));
+  for (const [i, id] of written.entries()) assert.is(id === unset, i !== 6 + 3, `ids[${i}] is ${id}`);
   return written[6 + 3];
 }
 
@@ -50,7 +50,7 @@ async function frequencies(logits: number[], sampling: TokenSampling, draws: num
       advance(p, seed, 1);
     }
   });
-  for (let i = 0; i < draws / 50; i++) await device.run(program);
+  for (let i = 0; i < draws / 50; i++) await device.queue.run(program);
   const counts = logits.map(() => 0);
   for (const id of await device.read(ids)) counts[id]++;
   return counts;

@@ -1,0 +1,86 @@
+// What is decided once, when a program has been recorded: its memory, its bind groups, its pipelines.
+import type { Device } from './device.ts';
+import type { Layout } from './pipeline.ts';
+import type { Dispatch, Recorder } from './program.ts';
+import { type Piece, roundUp } from './tensor.ts';
+
+/** A dispatch with all that can be decided once: what replaying it takes is three calls. */
+export interface Step {
+  dispatch: Dispatch;
+  part: string;
+  /** How the bindings are used: with it `Pipelines.get` compiles another shader for the same bind group. */
+  layout: Layout;
+  pipeline: GPUComputePipeline;
+  bindGroup: GPUBindGroup;
+  workgroups: [number, number, number];
+}
+
+const uniformSlot = 256; // minUniformBufferOffsetAlignment that every adapter takes
+
+/** One buffer for all uniform blocks; those that are alike share their place. */
+export function planUniforms({ device, dispatches, name }: Recorder): {
+  buffer?: GPUBuffer;
+  offsets: Map<string, number>;
+} {
+  const offsets = new Map<string, number>();
+  for (const { uniforms } of dispatches) {
+    const key = uniforms.join();
+    if (uniforms.length && !offsets.has(key)) offsets.set(key, offsets.size * uniformSlot);
+  }
+  if (!offsets.size) return { offsets };
+  const bytes = offsets.size * uniformSlot,
+    usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    buffer = device.memory.create(bytes, `${name} uniforms`, usage),
+    words = new Uint32Array(bytes / 4);
+  for (const [key, offset] of offsets) words.set(key.split(',').map(Number), offset / 4);
+  device.gpu.queue.writeBuffer(buffer, 0, words);
+  return { buffer, offsets };
+}
+
+export async function planStep(
+  device: Device,
+  d: Dispatch,
+  uniforms: GPUBuffer | undefined,
+  offsets: Map<string, number>,
+): Promise<Step> {
+  const layout = 'r'.repeat(d.read.length) + 'w'.repeat(d.write.length) + (d.uniforms.length ? 'u' : '');
+  const resources: GPUBufferBinding[] = [...d.read, ...d.write].map(({ buffer }) => ({ buffer }));
+  if (d.uniforms.length) {
+    const size = roundUp(4 * d.uniforms.length, 16);
+    resources.push({ buffer: uniforms!, offset: offsets.get(d.uniforms.join())!, size });
+  }
+  const bindGroup = device.gpu.createBindGroup({
+    label: d.label,
+    layout: device.pipelines.bindGroupLayout(layout),
+    entries: resources.map((resource, binding) => ({ binding, resource })),
+  });
+  const [x, y = 1, z = 1] = d.workgroups,
+    pipeline = await device.pipelines.get(d.name, d.source, d.constants, layout);
+  return { dispatch: d, part: d.part, layout, pipeline, bindGroup, workgroups: [x, y, z] };
+}
+
+/**
+ * Gives each scratch piece a buffer from its first use to its last; then all go back to the shared workspace.
+ * @returns the buffers that the program uses, held until it lets go of them
+ */
+export function planScratch({ device: { memory }, dispatches, made }: Recorder): GPUBuffer[] {
+  const last = new Map<Piece, number>();
+  dispatches.forEach(({ read, write }, i) => {
+    for (const { pieces } of [...read, ...write]) for (const piece of pieces) if (made.has(piece)) last.set(piece, i);
+  });
+  const used = new Set<GPUBuffer>();
+  dispatches.forEach(({ read, write }, i) => {
+    const tensors = [...read, ...write];
+    for (const { pieces, rowBytes } of tensors) {
+      for (const piece of pieces) {
+        if (!last.has(piece)) continue;
+        piece.buffer ??= memory.takeScratch(Math.max(1, piece.rows) * rowBytes);
+        used.add(piece.buffer);
+      }
+    }
+    for (const piece of new Set(tensors.flatMap(({ pieces }) => pieces)))
+      if (last.get(piece) === i) memory.giveScratch(piece.buffer!);
+  });
+  memory.hold(used);
+  return [...used];
+}

@@ -1,0 +1,147 @@
+// Nothing stays of what is gone or has failed.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Recorder } from '../../engine/program.ts';
+import type { Tensor } from '../../engine/tensor.ts';
+import { Workspace } from '../../engine/workspace.ts';
+import { scale } from '../../shaders/scale.ts';
+import { device, numbers, tensor } from '../gpu.ts';
+
+const x = tensor('f32', [64, 64], numbers(4096));
+const chain = (p: Recorder, steps: number): Tensor => {
+  let h = x;
+  for (let i = 0; i < steps; i++) h = scale(p, h, 2);
+  return h;
+};
+const failure = (work: Promise<unknown>): Promise<Error> =>
+  work.then(
+    () => {
+      throw new Error('nothing was thrown');
+    },
+    (error: Error) => error,
+  );
+
+test('evaluate leaves no memory, whether it ends well, is stopped, or does not compile', async () => {
+  const evaluate = (signal?: AbortSignal) => device.evaluate('y', (p) => ({ y: chain(p, 3), x }), signal);
+  await evaluate();
+  const { held } = device.memory;
+  await evaluate();
+  assert.is(device.memory.held, held);
+  assert.is((await device.read(x)).length, 4096); // a lasting tensor among the results stays
+  await failure(evaluate(AbortSignal.abort()));
+  assert.is(device.memory.held, held);
+  const broken = (p: Recorder) => {
+    const y = chain(p, 2);
+    p.operation({ ...p.dispatches[0], source: () => 'fn main( {', read: [y], write: [y] });
+    return { y, fixed: p.constant('fixed', 'f32', [1, 4], [1, 2, 3, 4]) };
+  };
+  await failure(device.evaluate('broken', broken));
+  assert.is(device.memory.held, held);
+  const throws = (p: Recorder) => {
+    p.keep(chain(p, 1));
+    p.constant('fixed', 'f32', [1, 4], [1, 2, 3, 4]);
+    throw new Error('no');
+  };
+  await failure(device.evaluate('throws', throws));
+  assert.is(device.memory.held, held);
+});
+
+test('scratch, constants and tensors go with the workspace; scratch that others use stays', async () => {
+  device.memory.trim();
+  const { held } = device.memory,
+    workspace = new Workspace(device, 4),
+    other = new Workspace(device, 4);
+  const record = (p: Recorder) => {
+    const fixed = p.constant('fixed', 'f32', [64, 64], numbers(4096, 'f32', 3));
+    scale(p, fixed, 2);
+    chain(p, 5);
+  };
+  workspace.tensor('state', 'f32', [100, 100]);
+  await device.queue.run(await workspace.program('a', record));
+  const both = await other.program('b', (p) => {
+    const y = p.keep(scale(p, chain(p, 4), 1));
+    result = y;
+  });
+  const during = device.memory.held;
+  await workspace.release();
+  assert.ok(device.memory.held < during && device.memory.held > held);
+  await device.queue.run(both); // its scratch is there
+  assert.ok((await device.read(result)).every((v, i) => v === 16 * numbers(4096)[i]));
+  device.release(result);
+  await other.release();
+  assert.is(device.memory.held, held);
+});
+let result: Tensor;
+
+test('a constant has its values at every run', async () => {
+  const into = device.tensor('into', 'f32', [1, 4]);
+  const program = await device.record('constant', (p) => {
+    const fixed = p.constant('fixed', 'f32', [1, 4], [1, 2, 3, 4]);
+    p.operation({ ...templateOf(p, fixed), read: [fixed], write: [into] });
+  });
+  for (let i = 0; i < 2; i++) {
+    await device.queue.run(program);
+    assert.equal([...(await device.read(into))], [2, 4, 6, 8]);
+  }
+  program.destroy();
+});
+
+/** What `scale` by 2 records. */
+function templateOf(p: Recorder, t: Tensor) {
+  scale(p, t, 2);
+  return p.dispatches.pop()!;
+}
+
+test('what failed once is tried again: a recording, a compilation, what the device refuses', async () => {
+  const workspace = new Workspace(device, 4);
+  const attempt = (fails: boolean) =>
+    workspace.program('once', (p) => {
+      if (fails) throw new Error('not yet');
+      chain(p, 1);
+    });
+  assert.match((await failure(attempt(true))).message, /not yet/);
+  await device.queue.run(await attempt(false));
+
+  const { gpu } = device,
+    compile = gpu.createComputePipelineAsync;
+  const unheard = (p: Recorder) => void p.operation({ ...templateOf(p, x), constants: { x: 'f32', unheard: 1 } });
+  gpu.createComputePipelineAsync = () => Promise.reject(new Error('the compiler is busy'));
+  assert.match(
+    (await failure(device.record('unheard', unheard))).message,
+    /scale .*does not compile: the compiler is busy/,
+  );
+  gpu.createComputePipelineAsync = compile;
+  await device.queue.run(await device.record('unheard', unheard));
+
+  const many = (p: Recorder) => {
+    const most = device.limits.maxStorageBuffersPerShaderStage + 1;
+    p.operation({ ...templateOf(p, x), read: Array.from({ length: most }, () => x) });
+  };
+  const refused = (await failure(device.record('many', many))).message;
+  assert.match(refused, /storage buffers|layout/i);
+  device.check(); // goes on
+  await workspace.release();
+});
+
+test('programs are kept up to a number, the ones used last', async () => {
+  const workspace = new Workspace(device, 3);
+  let recorded = 0;
+  const use = (key: string) =>
+    workspace.program(key, (p) => {
+      recorded++;
+      chain(p, 1);
+    });
+  for (const key of ['a', 'b', 'c', 'a', 'd']) await use(key); // b goes
+  assert.is(recorded, 4);
+  for (const key of ['a', 'c', 'd']) await use(key);
+  assert.is(recorded, 4);
+  await use('b');
+  assert.is(recorded, 5);
+  const { held } = device.memory;
+  for (let i = 0; i < 50; i++) await use(`program ${i}`);
+  await Promise.resolve();
+  assert.ok(device.memory.held <= held + 256, `${device.memory.held - held} bytes more`);
+  await workspace.release();
+});
+
+test.run();
