@@ -10,7 +10,7 @@ export class Workspace {
   /** @param mostPrograms that are kept; the one not used for longest goes first */
   constructor(
     readonly device: Device,
-    private readonly mostPrograms: number,
+    private readonly mostPrograms = 64,
   ) {}
 
   tensor(name: string, type: ElementType, shape: readonly number[]): Tensor {

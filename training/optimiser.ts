@@ -59,8 +59,8 @@ export class Optimiser {
         add(p, average, tensor, average);
       }
     });
-    await this.device.run(program);
-    await this.device.idle();
+    await this.device.queue.run(program);
+    await this.device.queue.idle();
     program.destroy();
   }
 

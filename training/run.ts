@@ -107,7 +107,7 @@ export class TrainingRun {
   }
 
   async release(): Promise<void> {
-    await this.model.device.idle();
+    await this.model.device.queue.idle();
     await this.trainer.release();
     await this.optimiser.release();
   }

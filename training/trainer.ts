@@ -88,7 +88,7 @@ export class Trainer {
   /** The optimiser's step `n` on the gradients as they are. Resolves once the device was asked; its report comes later. */
   async update(n: number, lr: number, signal?: AbortSignal): Promise<{ report: Promise<StepReport> }> {
     this.optimiser.prepare(n, lr);
-    await this.device.run(await this.updating(), signal);
+    await this.device.queue.run(await this.updating(), signal);
     return { report: this.report() };
   }
 
@@ -117,7 +117,7 @@ export class Trainer {
     }
     const { pass, program } = await recorded;
     pass.write(examples as never[], weight);
-    await this.device.run(program, signal);
+    await this.device.queue.run(program, signal);
   }
 
   private async recordPass(key: string, task: keyof Batch, shape: PassShape, back: boolean): Promise<Recorded<never>> {
