@@ -1,6 +1,6 @@
 import type { TextTokenizer } from '../loaders/tokenizer.ts';
 import type { Config } from '../model/config.ts';
-import { drawExample, drawMask, drawNoise, drawTimes, type Example, type Item } from './examples.ts';
+import { drawExample, drawMask, drawNoise, drawTimes, type Example, type Item, type Pictures } from './examples.ts';
 import type { PassShape } from './graph.ts';
 import type { DrawingExample, ReadingExample } from './passes.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -14,14 +14,15 @@ export class Batches implements PassPlan {
   private readonly tail: number;
   private readonly answer: number;
 
-  /** @param items what is learned from; `all` may hold more whose texts must fit too, such as a held-out share */
+  /** @param more pictures whose texts must fit too: the held-out share */
   constructor(
     private readonly settings: TrainingSettings,
     private readonly config: Config,
     private readonly tokenizer: TextTokenizer,
-    readonly items: readonly Item[],
-    all: readonly Item[] = items,
+    private readonly pictures: Pictures,
+    more: readonly Item[] = [],
   ) {
+    const all = [...pictures.items, ...(pictures.rehearsed ?? []), ...more];
     this.most = settings.micro_batch;
     const prompts = ['', ...all.flatMap(({ texts }) => texts)].map(
       (text) => tokenizer.drawingPrompt(text).before.length,
@@ -34,8 +35,8 @@ export class Batches implements PassPlan {
 
   /** The examples of step `n`. */
   batch(n: number): Batch {
-    const { settings, items } = this,
-      all = Array.from({ length: settings.batch }, (_, i) => drawExample(settings, items, n, i));
+    const { settings, pictures } = this,
+      all = Array.from({ length: settings.batch }, (_, i) => drawExample(settings, pictures, n, i));
     return this.of(all, n);
   }
 

@@ -17,16 +17,30 @@ export type Example = { item: Item; index: number } & (
   | { task: 'understanding'; question: string; answer: string }
 );
 
+/** What examples are drawn from. */
+export interface Pictures {
+  items: readonly Item[];
+  /** Mixed in, so that what is known is not forgotten. */
+  rehearsed?: readonly Item[];
+}
+
 /** Example `index` of step `step`: its task, its picture (each once a round, in a random order) and its words. */
-export function drawExample(settings: TrainingSettings, items: readonly Item[], step: number, index: number): Example {
+export function drawExample(
+  settings: TrainingSettings,
+  { items, rehearsed = [] }: Pictures,
+  step: number,
+  index: number,
+): Example {
   const { seed, batch, conditional, understanding, drop_prompt } = settings,
-    place = step * batch + index,
-    round = Math.floor(place / items.length);
-  const item = items[new Draws(seed, round, 'order').permutation(items.length)[place % items.length]],
     draws = new Draws(seed, step, 'example', index),
     task = draws.uniform(),
     which = draws.uniform(),
-    dropped = draws.uniform() < drop_prompt;
+    dropped = draws.uniform() < drop_prompt,
+    again = rehearsed.length > 0 && draws.uniform() < settings.rehearsed,
+    pictures = again ? rehearsed : items;
+  const place = step * batch + index,
+    round = Math.floor(place / pictures.length),
+    item = pictures[new Draws(seed, round, 'order').permutation(pictures.length)[place % pictures.length]];
   if (task < understanding)
     return { task: 'understanding', item, index, ...item.questions[Math.floor(which * item.questions.length)] };
   const empty = dropped || task >= understanding + conditional;

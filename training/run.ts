@@ -1,7 +1,7 @@
 import { MMARError } from '../base/error.ts';
 import type { MMAR } from '../model/mmar.ts';
 import { Batches } from './batch.ts';
-import { drawExample, type Item } from './examples.ts';
+import { drawExample, type Item, type Pictures } from './examples.ts';
 import { MMARGraph } from './graph.ts';
 import { chooseLearned, type Learn } from './learned.ts';
 import { Optimiser } from './optimiser.ts';
@@ -17,8 +17,7 @@ export interface Progress extends StepReport {
   loss: number;
 }
 
-export interface Data {
-  items: readonly Item[];
+export interface Data extends Pictures {
   /** Not learned from: their loss tells what is understood and what only remembered. */
   heldOut?: readonly Item[];
 }
@@ -40,13 +39,13 @@ export class TrainingRun {
   /** Throws `usage` where nothing learns, or there is nothing to learn from. */
   static async begin(
     model: MMAR,
-    { items, heldOut = [] }: Data,
+    { heldOut = [], ...pictures }: Data,
     settings: TrainingSettings,
     learn: Learn,
   ): Promise<TrainingRun> {
-    if (!items.length) throw new MMARError('usage', 'there is no picture to learn from; give one or more');
+    if (!pictures.items.length) throw new MMARError('usage', 'there is no picture to learn from; give one or more');
     const { device, parts } = model;
-    const batches = new Batches(settings, parts.config, await model.tokenizer(), items, [...items, ...heldOut]),
+    const batches = new Batches(settings, parts.config, await model.tokenizer(), pictures, heldOut),
       optimiser = new Optimiser(device, chooseLearned(parts.weights, learn, parts.config.variant), settings),
       graph = new MMARGraph(parts, settings.draws),
       trainer = new Trainer(device, graph, optimiser, batches, settings.text_weight);
@@ -94,15 +93,9 @@ export class TrainingRun {
   /** The losses of the held-out pictures, all drawn and all read, always with the same masks, times and noise. */
   async heldOutLosses(signal?: AbortSignal): Promise<Pick<StepReport, 'loss_image' | 'loss_text'> | undefined> {
     if (!this.heldOut.length) return undefined;
-    const every = (understanding: number) =>
-      this.heldOut.map((_, i) =>
-        drawExample(
-          { ...this.settings, batch: this.heldOut.length, understanding, conditional: 1, drop_prompt: 0 },
-          this.heldOut,
-          0,
-          i,
-        ),
-      );
+    const settings = { ...this.settings, batch: this.heldOut.length, conditional: 1, drop_prompt: 0 },
+      every = (understanding: number) =>
+        this.heldOut.map((_, i) => drawExample({ ...settings, understanding }, { items: this.heldOut }, 0, i));
     return this.trainer.losses(this.batches.of([...every(0), ...every(1)], 0), signal);
   }
 

@@ -15,6 +15,8 @@ export interface TrainingSettings {
   unconditional: number;
   /** The chance that a conditional prompt is replaced by the empty one. */
   drop_prompt: number;
+  /** The share of examples that show rehearsed pictures, where there are some. */
+  rehearsed: number;
   /** The mask ratio: normal around `mask_mean`, redrawn until within [mask_least, 1]. */
   mask_mean: number;
   mask_deviation: number;
@@ -60,6 +62,7 @@ export const settingRanges: Record<Exclude<keyof TrainingSettings, 'stage' | 'sc
   understanding: { least: 0, most: 1, help: 'share of examples that read a picture' },
   unconditional: { least: 0, most: 1, help: 'share of examples that draw from no words' },
   drop_prompt: { least: 0, most: 1, help: 'chance that a prompt is emptied' },
+  rehearsed: { least: 0, most: 1, help: 'share of examples that show rehearsed pictures' },
   mask_mean: { least: 0, most: 1, help: 'mean of the share of hidden tokens' },
   mask_deviation: { least: 0, help: 'its standard deviation' },
   mask_least: { least: 0, most: 1, help: 'the least share of hidden tokens' },
@@ -83,6 +86,7 @@ const defaults: TrainingSettings = {
   micro_batch: 8,
   ...stages[1],
   drop_prompt: 0.1,
+  rehearsed: 0.375,
   mask_mean: 1,
   mask_deviation: 0.25,
   draws: 4,

@@ -4,10 +4,9 @@ import { MMARError } from '../../base/error.ts';
 import type { Picture } from '../../base/platform.ts';
 import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
 import { encodeEntries, readMetadata } from '../../training/data.ts';
-import type { Item } from '../../training/examples.ts';
 import type { Learn } from '../../training/learned.ts';
 import { rehearse } from '../../training/rehearsal.ts';
-import { TrainingRun } from '../../training/run.ts';
+import { type Data, TrainingRun } from '../../training/run.ts';
 import { settingRanges, type TrainingSettings, trainingSettings } from '../../training/settings.ts';
 import { say, usage } from '../errors.ts';
 import { writePicture } from '../files.ts';
@@ -159,7 +158,7 @@ async function readItems(
   settings: TrainingSettings,
   { heldOut, rehearse: count, known }: Options,
   { model, checkpoint, progress, signal }: Session,
-): Promise<{ items: Item[]; heldOut: Item[] }> {
+): Promise<Data> {
   const source = nodePlatform.source(data),
     beside = nodePlatform.source(folder.folder),
     file = 'tokens.safetensors';
@@ -187,7 +186,7 @@ async function readItems(
       : [];
     if (count) progress.start('rehearsing', count);
     const rehearsed = await rehearse(model, count, prompts, settings.seed, (done) => progress.update(done), signal);
-    return { items: [...all.slice(0, kept), ...rehearsed], heldOut: all.slice(kept) };
+    return { items: all.slice(0, kept), rehearsed, heldOut: all.slice(kept) };
   } finally {
     progress.stop();
     await source.close();

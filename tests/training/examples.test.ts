@@ -43,7 +43,9 @@ for (const [stage, generation, empty] of [
 ] as const) {
   test(`stage ${stage}: shares of the tasks`, () => {
     const settings = trainingSettings({ stage, batch: 10 });
-    const drawn = Array.from({ length: 20_000 }, (_, i) => drawExample(settings, items, Math.floor(i / 10), i % 10)),
+    const drawn = Array.from({ length: 20_000 }, (_, i) =>
+        drawExample(settings, { items }, Math.floor(i / 10), i % 10),
+      ),
       generated = drawn.filter((e) => e.task === 'generation');
     assert.ok(Math.abs(generated.length / drawn.length - generation) < 0.015, String(generated.length));
     const emptied = generated.filter((e) => e.prompt === '').length / drawn.length;
@@ -53,9 +55,19 @@ for (const [stage, generation, empty] of [
 
 test('each picture comes once a round, whatever the batch', () => {
   const settings = trainingSettings({ batch: 4 });
-  const drawn = Array.from({ length: 28 }, (_, i) => drawExample(settings, items, Math.floor(i / 4), i % 4).item);
+  const drawn = Array.from({ length: 28 }, (_, i) => drawExample(settings, { items }, Math.floor(i / 4), i % 4).item);
   for (let round = 0; round < 4; round++) assert.is(new Set(drawn.slice(7 * round, 7 * round + 7)).size, 7);
   assert.is.not(drawn.slice(0, 7).map(nameOf).join(), drawn.slice(7, 14).map(nameOf).join());
+});
+
+test('rehearsed pictures have their share', () => {
+  const settings = trainingSettings({ batch: 10, rehearsed: 0.375 }),
+    rehearsed = items.map((item) => ({ ...item }));
+  const drawn = Array.from({ length: 20_000 }, (_, i) =>
+    drawExample(settings, { items, rehearsed }, Math.floor(i / 10), i % 10),
+  );
+  const share = drawn.filter(({ item }) => rehearsed.includes(item)).length / drawn.length;
+  assert.ok(Math.abs(share - 0.375) < 0.015, String(share));
 });
 
 for (const [stage, least] of [
