@@ -37,6 +37,7 @@ export class TrainingFolder {
     if (!there && resume)
       throw new MMARError('file', `${this.folder} has no ${stateFile} to resume from; begin without --resume`);
     fs.mkdirSync(this.folder, { recursive: true });
+    if (!resume) fs.rmSync(this.path('log.jsonl'), { force: true }); // of a run that was stopped before its first save
   }
 
   /** What the run that is resumed was begun with, and the step that it was saved behind. */
