@@ -65,7 +65,13 @@ export const buildBrowser = (entryPoints, outdir, more = {}) =>
 /** What browsers get: the package's entry, its worker, the client alone, and the page around them. */
 export async function buildWeb(outdir, more = {}) {
   const result = await buildBrowser(
-    { mmar: 'browser.ts', worker: 'web/worker.ts', client: 'web/client.ts', page: 'web/page.ts' },
+    {
+      mmar: 'browser.ts',
+      worker: 'web/worker.ts',
+      client: 'web/client.ts',
+      page: 'web/page.ts',
+      'bench-worker': 'web/bench_worker.ts',
+    },
     outdir,
     { absWorkingDir: root, ...more },
   );

@@ -143,3 +143,13 @@ async function compileErrors(device: Device, code: string, layout: string): Prom
     return [{ line: 0, message: (cause as Error).message.split('\n').slice(0, 2).join(' ').trim() }];
   }
 }
+
+/** What a target of a model's may be called: each kernel, and each of its variants where it has several. */
+export async function targetNames(device: Device, config: string): Promise<string[]> {
+  const names = new Set<string>();
+  for (const { dispatch, candidates } of await recordShapes(device, namedConfig(config), config)) {
+    if (candidates.length < 2) names.add(dispatch.name);
+    else for (const { variant } of candidates) names.add(`${dispatch.name}:${variant}`);
+  }
+  return [...names].sort();
+}

@@ -9,6 +9,8 @@ export interface Table {
   rows: string[][];
   /** For each row: a part of 1 to draw as a bar, where there is one. */
   bars?: (number | undefined)[];
+  /** Columns that may be left out where there is no room. */
+  minor?: number[];
   /** For each row: what it is to be marked as. */
   marks?: ('bad' | 'good' | undefined)[];
 }
@@ -87,6 +89,7 @@ function kernelsTable({ kernels }: Report): Table {
       row.bound ? limitName(row.bound).name : '',
       agreement(row),
     ]),
+    minor: [4, 5, 6, 8],
     bars: kernels.map(({ share }) => share),
     marks: kernels.map(({ agrees, error }) => (agrees === false || error ? 'bad' : undefined)),
   };
@@ -132,6 +135,7 @@ export function comparisonTable({ changes, sameAdapter, throughout }: Comparison
   return {
     title: `${title}${shared}`,
     head: ['what', 'before', 'after', 'unit', 'ratio', 'noise', ''],
+    minor: [3, 5],
     rows: sorted.map(({ what, before, after, unit, ratio, noise, verdict }) => [
       what,
       figure(before),

@@ -105,7 +105,9 @@ class Bench {
   private until(part: 'kernels' | 'model'): AbortSignal | undefined {
     const { quick, signal } = this.options,
       left = 1000 * quickUntil[part] - (performance.now() - this.start);
-    return quick ? AbortSignal.any([AbortSignal.timeout(Math.max(1, left)), ...(signal ? [signal] : [])]) : signal;
+    return quick
+      ? AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.round(left))), ...(signal ? [signal] : [])])
+      : signal;
   }
 
   /** Throws an error unless it is that a quick run's time was over. */

@@ -2,6 +2,7 @@
 
 import type { MMARError } from '../base/error.ts';
 import { encodePNG } from '../platform/browser.ts';
+import { startBench } from './bench.ts';
 import { connectWorker, type WorkerMMAR } from './client.ts';
 import { duration, element } from './dom.ts';
 import { addToGallery, type Drawn, fileName, save } from './gallery.ts';
@@ -114,32 +115,31 @@ function announce(words: string): void {
   element('announcer').textContent = words;
 }
 
-/** Tabs by mouse and by arrow keys. */
-const tabs = ['draw', 'read', 'numerics'].map((name) => ({
-  tab: element<HTMLButtonElement>(`tab-${name}`),
-  panel: element(`${name}-panel`),
-}));
-function openTab(index: number): void {
-  tabs.forEach(({ tab, panel }, i) => {
-    tab.setAttribute('aria-selected', String(i === index));
-    tab.tabIndex = i === index ? 0 : -1;
-    panel.hidden = i !== index;
-  });
+/** Tabs by mouse and by arrow keys, in the order in which they stand. */
+const tabs = [...document.querySelectorAll<HTMLButtonElement>('[role=tab]')];
+function openTab(open: HTMLElement): void {
+  for (const tab of tabs) {
+    const selected = tab === open;
+    tab.setAttribute('aria-selected', String(selected));
+    tab.tabIndex = selected ? 0 : -1;
+    element(tab.getAttribute('aria-controls')!).hidden = !selected;
+  }
 }
-tabs.forEach(({ tab }, i) => {
-  tab.addEventListener('click', () => openTab(i));
+tabs.forEach((tab, i) => {
+  tab.addEventListener('click', () => openTab(tab));
   tab.addEventListener('keydown', ({ key }) => {
-    if (key !== 'ArrowLeft' && key !== 'ArrowRight') return;
-    const next = (i + (key === 'ArrowRight' ? 1 : tabs.length - 1)) % tabs.length;
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (!step) return;
+    const next = tabs[(i + step + tabs.length) % tabs.length];
     openTab(next);
-    tabs[next].tab.focus();
+    next.focus();
   });
 });
 
 const readDrawing = () => {
   if (!shown) return;
   showReadPicture(shown.picture, `The drawing of “${shown.settings.prompt}”`);
-  openTab(1);
+  openTab(element('tab-read'));
 };
 element('read-this').addEventListener('click', () => {
   readDrawing();
@@ -171,8 +171,9 @@ addEventListener('hashchange', recall);
 recall();
 
 loader.onModel = (model) => showDefaults(model.defaults);
-startReading(loader, () => openTab(1));
+startReading(loader, () => openTab(element('tab-read')));
 startNumerics(engine, loader);
+startBench(() => openTab(element('tab-bench')));
 
 if (!isSecureContext)
   notify('WebGPU is given to pages over https or from localhost alone; open this page so', {

@@ -52,7 +52,7 @@ export function toAddress({ prompt, seed, count, ...more }: Settings): string {
 /** Reads an address; whatever is no sound setting in it is left out. */
 export function fromAddress(hash: string): Partial<Settings> | undefined {
   const query = new URLSearchParams(hash.replace(/^#/, ''));
-  if (![...query.keys()].length) return undefined;
+  if (![...query.keys()].length || query.has('report')) return undefined;
   const settings: Partial<Settings> = { prompt: (query.get('prompt') ?? '').slice(0, 500) };
   for (const name of ['seed', 'count', ...optional] as const) {
     const input = field(name),

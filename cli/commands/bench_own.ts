@@ -19,7 +19,7 @@ interface OwnOptions {
 }
 
 /** Seconds that a shader has for its first run: one that takes longer has an endless loop. */
-const patience = 12;
+const patience = 10;
 
 /**
  * Tries a shader of the user's own. It runs in a process of its own, which can be ended: nothing else ends a shader that
