@@ -26,7 +26,9 @@ export interface MeasureOptions {
 const leastSamples = 4,
   mostRuns = 20_000,
   settled = 0.05,
-  mostWarmups = 6;
+  mostWarmups = 6,
+  /** So many times slower than the best, and slow enough to be a batch by itself: two samples tell enough. */
+  hopeless = 4;
 
 /**
  * Times contestants against one another: each is warmed up until two batches agree, then all take one batch a round, the
@@ -38,19 +40,32 @@ export async function measure(
   { samples = 12, budget_ms = 1500, signal }: MeasureOptions = {},
 ): Promise<Timing[]> {
   const batches: number[] = [],
+    once: number[] = [],
     times: number[][] = contestants.map(() => []);
-  for (const programs of contestants) batches.push(await warmUp(watch, programs, signal));
+  for (const programs of contestants) {
+    const { runs, ms } = await warmUp(watch, programs, signal);
+    batches.push(runs);
+    once.push(ms);
+  }
+  const best = Math.min(...once.slice(1)); // the first sets the pace, it is in no race
   const start = performance.now();
   for (let round = 0; round < samples; round++) {
     if (round >= leastSamples && performance.now() - start > budget_ms * contestants.length) break;
     const order = contestants.map((_, i) => (round % 2 ? contestants.length - 1 - i : i));
-    for (const i of order) times[i].push(await watch.time(contestants[i], batches[i], signal));
+    for (const i of order) {
+      const beaten = once[i] > hopeless * best && batches[i] === 1 && round >= 2;
+      if (!beaten) times[i].push(await watch.time(contestants[i], batches[i], signal));
+    }
   }
   return times.map(timing);
 }
 
-/** Runs batches until two agree within 5 %; returns how many runs one sample takes. */
-async function warmUp(watch: Stopwatch, programs: Contestant, signal?: AbortSignal): Promise<number> {
+/** Runs batches until two agree within 5 %; returns how many runs one sample takes, and how long one did. */
+async function warmUp(
+  watch: Stopwatch,
+  programs: Contestant,
+  signal?: AbortSignal,
+): Promise<{ runs: number; ms: number }> {
   await watch.time(programs, 1, signal); // pages are touched, and drivers that compile late have done so
   let last = await watch.time(programs, 1, signal),
     runs = 1;
@@ -63,7 +78,7 @@ async function warmUp(watch: Stopwatch, programs: Contestant, signal?: AbortSign
     last = now;
     if (steady && now * runs >= 0.7 * watch.clock.sample_ms) break;
   }
-  return runs;
+  return { runs, ms: last };
 }
 
 export function timing(samples: number[]): Timing {

@@ -41,6 +41,7 @@ async function loadSource(): Promise<void> {
 /** Does something with the worker and says what went wrong with it. */
 async function guarded(what: string, work: () => Promise<void>): Promise<void> {
   status.textContent = what;
+  status.classList.remove('wrong');
   try {
     await work();
   } catch (error) {
