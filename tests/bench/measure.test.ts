@@ -1,0 +1,101 @@
+// What `mmar bench` measures on this adapter: a kernel that does more work is told from one that does not, and two runs of the
+// same are not told apart; every variant of the recorded shapes gives the plain kernel's result; a wrong shader is told.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { compareReports } from '../../bench/compare.ts';
+import { measureShape } from '../../bench/kernels.ts';
+import { makeYardstick } from '../../bench/limits.ts';
+import { findTarget, sourceOf, tryShader } from '../../bench/own.ts';
+import { type KernelRow, type Report, schema } from '../../bench/report.ts';
+import { matmulShape, type RecordedShape } from '../../bench/shapes.ts';
+import { Stopwatch } from '../../bench/stopwatch.ts';
+import { device } from '../gpu.ts';
+
+const watch = await Stopwatch.open(device),
+  yardstick = await makeYardstick(device);
+
+const reportOf = (kernels: KernelRow[]): Report => ({
+  schema,
+  date: '',
+  version: '',
+  adapter: {
+    name: 'this',
+    vendor: '',
+    architecture: '',
+    device: '',
+    driver: '',
+    kind: '',
+    runtime: '',
+    features: [],
+    limits: {},
+  },
+  limits: {},
+  limit_spread: {},
+  kernels,
+  model: [],
+  peers: [],
+  notes: [],
+});
+
+/** The rule's choice for a matrix product, at its own number of columns or, planted, with 1.3 times the workgroups. */
+async function shapeOf(slower: number): Promise<RecordedShape> {
+  const shape = await matmulShape(device, 64, 512, 1024),
+    [{ workgroups, ...choice }] = shape.candidates;
+  const [x, y = 1] = workgroups;
+  return { ...shape, candidates: [{ ...choice, workgroups: [x, Math.round(y * slower)] }] };
+}
+
+const run = async (slower: number): Promise<Report> =>
+  reportOf(
+    await measureShape(watch, await shapeOf(slower), { yardstick: yardstick.program, samples: 16, budget_ms: 3000 }),
+  );
+
+test('a kernel that does 1.5 times the work is slower beyond the noise, or the noise says why not', async () => {
+  const before = await run(1),
+    [change] = compareReports(before, await run(1.5)).changes;
+  assert.ok(change.ratio > 1.15, `ratio ${change.ratio}`);
+  assert.ok(change.verdict === 'worse' || change.noise > change.ratio, JSON.stringify(change));
+});
+
+test('five runs of the same are not called different', async () => {
+  const before = await run(1);
+  for (let i = 0; i < 5; i++) {
+    const [change] = compareReports(before, await run(1)).changes;
+    assert.is(change.verdict, 'same', JSON.stringify(change));
+  }
+});
+
+test('every variant of a matrix product agrees with the plain one', async () => {
+  const shape = await matmulShape(device, 40, 96, 200),
+    rows = await measureShape(watch, shape, { yardstick: yardstick.program, samples: 2, budget_ms: 1 });
+  assert.is(rows.length, shape.candidates.length);
+  for (const { variant, agrees, ms } of rows) {
+    assert.ok(agrees !== false, variant);
+    assert.ok(ms > 0);
+  }
+});
+
+test('a shader in a kernel’s place is right, wrong, or refused at its line', async () => {
+  const target = { as: 'matmul:direct', shape: [24, 64, 128] as [number, number, number] };
+  const own = sourceOf((await findTarget(device, target)).candidate);
+  const right = await tryShader(watch, own, target);
+  assert.is(right.correct, true);
+  assert.is(right.difference, 0);
+  assert.equal(
+    right.rows.map(({ variant }) => variant),
+    ['direct', 'yours'],
+  );
+  const changed = own.replace('v = shape.alpha *', 'v = 1.2 * shape.alpha *');
+  assert.is.not(changed, own);
+  assert.is((await tryShader(watch, changed, target)).correct, false);
+  // A row that is not written is wrong too.
+  const unwritten = own.replace(/if \((mine == quad && )?first_row \+ 3u < shape\.rows\)/, 'if (false)');
+  assert.is.not(unwritten, own);
+  assert.is((await tryShader(watch, unwritten, target)).correct, false);
+  const lines = own.split('\n');
+  lines.splice(30, 0, 'let broken = ;');
+  const { errors } = await tryShader(watch, lines.join('\n'), target);
+  assert.is(errors[0].line, 31);
+});
+
+test.run();
