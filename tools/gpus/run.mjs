@@ -37,7 +37,7 @@ const files = wanted.flatMap((target) => {
   const file = path.join(out, `${target.replaceAll(/[:/]/g, '_')}.txt`),
     log = fs.openSync(file.replace(/txt$/, 'log'), 'w');
   fs.rmSync(file, { force: true });
-  const status = run(path.join(tool, 'gpuc'), [target, process.execPath, 'cli/mmar.mjs', 'bench', '--compile-only', ...extra], {
+  const status = run(path.join(tool, 'gpuc'), [target, 'node', 'cli/mmar.mjs', 'bench', '--compile-only', ...extra], {
     env: { ...process.env, GPUC_OUT: file },
     stdio: ['ignore', log, log],
     timeout: 15 * 60_000,
