@@ -1,8 +1,8 @@
 import { sampleToken } from '../../shaders/sample_token.ts';
 import type { Case } from '../harness.ts';
 
-const sampled = (part: string, vocab: number, temperature: number, top_p: number): Case => ({
-  name: `${part}: ${vocab} tokens, temperature ${temperature}, top_p ${top_p}`,
+const sampled = (part: string, vocab: number, temperature: number, topP: number): Case => ({
+  name: `${part}: ${vocab} tokens, temperature ${temperature}, top_p ${topP}`,
   bytes: 4 * vocab,
   record: (p, t) =>
     sampleToken(
@@ -11,7 +11,7 @@ const sampled = (part: string, vocab: number, temperature: number, top_p: number
       t('u32', 2),
       { branches: 1, capacity: 1, position: t('u32', 1), ids: t('u32', 1, 1) },
       vocab,
-      { temperature, top_p },
+      { temperature, top_p: topP },
     ),
 });
 
@@ -23,5 +23,5 @@ export const cases = [
     [0, 1],
     [0.7, 1],
     [0.7, 0.8],
-  ].map(([t, top_p]) => sampled(part as string, vocab as number, t, top_p)),
+  ].map(([t, topP]) => sampled(part as string, vocab as number, t, topP)),
 );

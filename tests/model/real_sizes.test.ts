@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MMARError } from '../../base/error.ts';
-import { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device.ts';
 import { dryDevice } from '../../engine/dry.ts';
 import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
 import { compose } from '../../loaders/compose.ts';
@@ -225,7 +225,10 @@ test('a load that is cancelled or fails leaves nothing on the device', async () 
 test('random weights: by seed, name and index, whatever the shards', () => {
   const whole = new Uint16Array(1000),
     parts = new Uint16Array(1000),
-    bits = (name: string, seed: number) => (new RandomTensor(name, [10, 100], seed).fill(0, whole), whole.slice());
+    bits = (name: string, seed: number) => {
+      new RandomTensor(name, [10, 100], seed).fill(0, whole);
+      return whole.slice();
+    };
   const a = bits('a.weight', 1);
   for (let i = 0; i < 1000; i += 250) new RandomTensor('a.weight', [10, 100], 1).fill(i, parts.subarray(i, i + 250));
   assert.equal(parts, a);

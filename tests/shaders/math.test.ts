@@ -122,13 +122,10 @@ test('to_bf16 rounds to nearest even', async () => {
     x = new Float32Array(bits.buffer);
   let state = 1;
   // Every upper half once: below, at and above the tie, and some bits in between.
-  for (let high = 0; high < n; high++)
-    bits[high] =
-      ((high << 16) |
-        [0, 0x7fff, 0x8000, 0x8001, 0xffff, (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 16][
-          high % 6
-        ]) >>>
-      0;
+  for (let high = 0; high < n; high++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bits[high] = ((high << 16) | [0, 0x7fff, 0x8000, 0x8001, 0xffff, state >>> 16][high % 6]) >>> 0;
+  }
   for (let i = 0; i < n; i++) if (Number.isNaN(x[i])) bits[i] = 0x3f808000;
   const ties = new Float32Array(
     Uint32Array.from({ length: n }, (_, high) => ((high & 0x7f80) === 0x7f80 ? 0 : ((high << 16) | 0x8000) >>> 0))
@@ -169,7 +166,7 @@ if (device.software) {
     ['v * w + v.yzwx', c, d, (i) => fround(c[i] * d[i]) + c[next(i)]],
     ['v * w - v.yzwx', c, d, (i) => fround(c[i] * d[i]) - c[next(i)]],
     ['(v * w - 1.1) * v + 1.1', c, d, (i) => fround(fround(fround(c[i] * d[i]) - fround(1.1)) * c[i]) + fround(1.1)],
-    ['floor(v * 1.44269504 + 0.5)', c, d, (i) => Math.floor(fround(fround(c[i] * fround(1.44269504)) + 0.5))],
+    ['floor(v * 1.4375 + 0.5)', c, d, (i) => Math.floor(fround(fround(c[i] * fround(1.4375)) + 0.5))],
   ];
   for (const [f, x, x1, want] of exact) {
     test(`${f} is rounded after each step, not fused`, async () => {

@@ -9,7 +9,7 @@ for (const d of [1, 5, 16]) {
       before = numbers(9 * d, 'f32', 2),
       index = [7, 0, 3],
       want = [...before];
-    index.forEach((to, r) => want.splice(to * d, d, ...x.subarray(r * d, (r + 1) * d)));
+    for (const [r, to] of index.entries()) want.splice(to * d, d, ...x.subarray(r * d, (r + 1) * d));
     const y = tensor('f32', [9, d], before),
       mask = tensor('u32', [9], [1, 1, 1, 0, 1, 0, 1, 1, 1]);
     await run((p) => placeRows(p, tensor('f32', [4, d], x), tensor('u32', [3], index), y, mask));

@@ -1,11 +1,36 @@
 // Loading over HTTP: kept from visit to visit, resumed in the middle, mended after a break, without ranges, from files.
 import fs from 'node:fs';
 import * as assert from 'uvu/assert';
-import { inBrowsers } from './harness.ts';
+import { inBrowsers, type TestPage } from './harness.ts';
 
 const weights = fs.statSync('checkpoints/emoji/model.safetensors').size;
 
+/** The picture that a page draws with what it loaded, in the fewest steps: every weight has a part in it. */
+async function drawn(page: TestPage): Promise<Uint8Array> {
+  await page.fill('Iterations', 1);
+  await page.fill('Steps', 2);
+  await page.draw();
+  return page.savePNG();
+}
+
 await inBrowsers('loading', (test) => {
+  let sound: Uint8Array | undefined;
+  /** However the weights came: they are the weights. */
+  const drawsAsEver = async (page: TestPage) => {
+    const picture = await drawn(page);
+    sound ??= picture;
+    assert.ok(picture.length > 1000 && Buffer.from(picture).equals(sound), 'another picture: other weights');
+  };
+
+  test('whole, from a server that does as it should', async (page) => {
+    await page.open();
+    await page.load();
+    await page.says('model-state', /ready/);
+    assert.is(page.server.sent, weights);
+    await drawsAsEver(page);
+    assert.equal(page.errors, []);
+  });
+
   test('goes on after a reload in the middle, then needs no network for the weights', async (page) => {
     page.server.manners = { rate: 1e6 };
     await page.open();
@@ -18,6 +43,7 @@ await inBrowsers('loading', (test) => {
     await page.says('model-state', /ready/);
     const second = page.server.sent - before;
     assert.ok(second < weights - 4e6, `${second} of ${weights} bytes came again`);
+    await drawsAsEver(page);
 
     await page.page.reload();
     const third = page.server.sent;
@@ -53,6 +79,7 @@ await inBrowsers('loading', (test) => {
     page.server.manners = {};
     await page.press('Try again');
     await page.says('model-state', /ready/);
+    await drawsAsEver(page);
     assert.equal(page.errors, []);
   });
 
@@ -63,6 +90,7 @@ await inBrowsers('loading', (test) => {
     await page.says('model-state', /ready/);
     assert.is(page.server.sent, weights);
     await page.says('kept-list', /20\.0 MB/);
+    await drawsAsEver(page);
     assert.equal(page.errors, []);
   });
 
@@ -90,6 +118,7 @@ await inBrowsers('loading', (test) => {
     await page.press('Load');
     await page.says('model-state', /ready/);
     assert.is(page.server.sent, 0);
+    await drawsAsEver(page);
 
     await page.press('An address', 'radio');
     await page.fill('Address of the folder', `${page.server.url}checkpoints/none`);
