@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 
-/** A `.wgsl` file becomes a module: a function from constants to source text, around wgsl-preprocessor's tag. */
+/** A `.wgsl` file becomes a module: its text, its place in the repository and what it includes (engine/preprocessor.ts). */
 export const wgsl = {
   name: 'wgsl',
   setup(build) {
@@ -16,25 +16,16 @@ export const wgsl = {
     const preprocessor = path.join(root, 'node_modules/wgsl-preprocessor/wgsl-preprocessor.js');
     build.onResolve({ filter: /^wgsl-preprocessor$/ }, () => ({ path: preprocessor }));
     build.onLoad({ filter: /\.wgsl$/ }, ({ path: file }) => {
-      const watchFiles = [];
-      const text = inline(file, watchFiles).replace(/[`\\]/g, '\\$&');
-      const names = new Set(
-        [...text.matchAll(/\$\{([^}]*)\}/g)].flatMap(([, code]) => code.match(/[A-Za-z_]\w*/g) ?? []),
-      );
-      const contents = `import { wgsl } from 'wgsl-preprocessor';\nexport default ({ ${[...names].join(', ')} }) => wgsl\`${text}\`;\n`;
-      return { contents, loader: 'js', resolveDir: root, watchFiles };
+      const text = fs.readFileSync(file, 'utf8'),
+        names = [...text.matchAll(/^#include "(.+)"/gm)].map(([, name]) => name);
+      const imports = names.map((name, i) => `import i${i} from ${JSON.stringify(`./${name}`)};\n`),
+        includes = names.map((name, i) => `${JSON.stringify(name)}: i${i}`);
+      const place = JSON.stringify(path.relative(root, file).replaceAll('\\', '/'));
+      const contents = `${imports.join('')}export default { file: ${place}, text: ${JSON.stringify(text)}, includes: { ${includes} } };\n`;
+      return { contents, loader: 'js', resolveDir: path.dirname(file) };
     });
   },
 };
-
-/** The text of a `.wgsl` file with each `#include "lib/x.wgsl"` line replaced by that file's text, once. */
-function inline(file, seen) {
-  seen.push(file);
-  return fs.readFileSync(file, 'utf8').replace(/^#include "(.+)"$/gm, (_, name) => {
-    const target = path.resolve(path.dirname(file), name);
-    return seen.includes(target) ? '' : inline(target, seen);
-  });
-}
 
 const common = {
   bundle: true,

@@ -1,5 +1,5 @@
 import type { Device } from '../engine/device.ts';
-import type { Constants, ShaderSource } from '../engine/pipeline.ts';
+import type { Constants, ShaderSource } from '../engine/preprocessor.ts';
 import type { Program } from '../engine/program.ts';
 import { packRows, type Tensor } from '../engine/tensor.ts';
 import { measure, quantile, spread, type Timing } from './measure.ts';

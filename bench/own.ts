@@ -1,6 +1,6 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
-import { unroll } from '../engine/pipeline.ts';
+import { type Expanded, preprocess } from '../engine/preprocessor.ts';
 import type { Candidate, Program } from '../engine/program.ts';
 import { namedConfig } from './configs.ts';
 import { difference, rowOf, tolerance } from './kernels.ts';
@@ -64,7 +64,7 @@ export async function findTarget(
 
 /** A candidate's source as it is compiled, with the number of workgroups as a first line that `tryShader` reads. */
 export const sourceOf = ({ source, constants, workgroups: [x, y = 1, z = 1] }: Candidate): string =>
-  `// workgroups ${x} ${y} ${z}\n${unroll(source(constants))}`;
+  `// workgroups ${x} ${y} ${z}\n${preprocess(source, constants).code}`;
 
 /** The number of workgroups that a source asks for; that of the kernel in whose place it stands, where it says none. */
 function workgroupsOf(wgsl: string, { workgroups }: Candidate): Candidate['workgroups'] {
@@ -81,13 +81,13 @@ export async function tryShader(
 ): Promise<Verdict> {
   const { device } = watch,
     { shape, candidate } = await findTarget(device, target);
-  const errors = await compileErrors(device, wgsl, layoutOf(shape));
+  const source = { ...candidate.source, file: 'yours.wgsl', text: wgsl },
+    errors = await compileErrors(device, preprocess(source, candidate.constants), layoutOf(shape));
   if (errors.length) return { errors, rows: [] };
   const own: Candidate = {
     ...candidate,
     variant: 'yours',
-    source: () => wgsl,
-    constants: {},
+    source,
     workgroups: workgroupsOf(wgsl, candidate),
   };
   const plain = shape.candidates.find(({ variant }) => variant === 'direct') ?? shape.candidates[0],
@@ -121,7 +121,7 @@ export const layoutOf = ({ dispatch: { read, write, uniforms } }: RecordedShape)
   'r'.repeat(read.length) + 'w'.repeat(write.length) + (uniforms.length ? 'u' : '');
 
 /** What is wrong with a source, by its lines; what a pipeline of it is refused for stands at line 0. */
-async function compileErrors(device: Device, code: string, layout: string): Promise<Verdict['errors']> {
+async function compileErrors(device: Device, { code, places }: Expanded, layout: string): Promise<Verdict['errors']> {
   const { gpu } = device;
   gpu.pushErrorScope('validation');
   const module = gpu.createShaderModule({ label: 'yours', code });
@@ -129,7 +129,12 @@ async function compileErrors(device: Device, code: string, layout: string): Prom
   const { messages } = await module.getCompilationInfo();
   const errors = messages
     .filter(({ type }) => type === 'error')
-    .map(({ lineNum, message }) => ({ line: lineNum, message: message.trim() }));
+    .map(({ lineNum, message }) => {
+      const { file, line } = places[lineNum - 1] ?? { file: 'yours.wgsl', line: 0 };
+      return file === 'yours.wgsl'
+        ? { line, message: message.trim() }
+        : { line: 0, message: `${file}:${line}: ${message.trim()}` };
+    });
   if (errors.length) return errors;
   try {
     const bindGroupLayouts = [device.pipelines.bindGroupLayout(layout)];

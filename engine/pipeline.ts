@@ -1,45 +1,31 @@
 import { MMARError } from '../base/error.ts';
+import { type Constants, hashOf, preprocess, type ShaderSource } from './preprocessor.ts';
 
-/** A shader module made by the `.wgsl` build step: constants in, WGSL out. */
-export type ShaderSource = (constants: Record<string, unknown>) => string;
-export type Constants = Record<string, string | number | boolean>;
 /** How each binding of group 0 is used, in order: r(ead), w(rite, read too), u(niform). */
 export type Layout = string;
-
-/**
- * Repeats the lines between `#for i in N` and `#endfor` with `#i` (`#iu` for a u32) as 0, 1 … N-1, or, with words in place
- * of N, as each of these: WGSL has no way to ask for an unrolled loop, and compilers leave arrays indexed in a loop in
- * slow memory.
- */
-export function unroll(code: string): string {
-  const innermost = /^[ \t]*#for (\w) in ([\w ]+?)[ \t]*\n((?:(?![ \t]*#for )[^\n]*\n)*?)[ \t]*#endfor[ \t]*\n/m;
-  for (let match = innermost.exec(code); match; match = innermost.exec(code)) {
-    const [whole, name, list, body] = match;
-    const values = /^\d+$/.test(list) ? Array.from({ length: Number(list) }, (_, i) => String(i)) : list.split(' ');
-    const copies = values.map((value) => body.replaceAll(`#${name}`, value));
-    code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + whole.length);
-  }
-  return code;
-}
 
 /** Every pipeline of a device, compiled once for each shader and set of constants, asynchronously where that can be. */
 export class Pipelines {
   private readonly compiled = new Map<string, Promise<GPUComputePipeline>>();
   private readonly layouts = new Map<Layout, GPUBindGroupLayout>();
-  private readonly keys = new Map<ShaderSource, number>();
 
-  constructor(private readonly device: GPUDevice) {}
+  /** @param most that are kept; the one not asked for longest goes first (programs keep theirs) */
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly most = 1000,
+  ) {}
 
   get count(): number {
     return this.compiled.size;
   }
 
   get(name: string, source: ShaderSource, constants: Constants, layout: Layout): Promise<GPUComputePipeline> {
-    if (!this.keys.has(source)) this.keys.set(source, this.keys.size);
-    const key = `${this.keys.get(source)} ${layout} ${JSON.stringify(constants)}`;
+    const key = `${hashOf(source)} ${layout} ${JSON.stringify(constants)}`;
     const pipeline = this.compiled.get(key) ?? this.compile(name, source, constants, layout);
-    this.compiled.set(key, pipeline);
+    this.compiled.delete(key);
+    this.compiled.set(key, pipeline); // the last used stands last
     pipeline.catch(() => this.compiled.delete(key)); // the next one tries again
+    for (const oldest of this.compiled.keys()) if (this.compiled.size > this.most) this.compiled.delete(oldest);
     return pipeline;
   }
 
@@ -61,7 +47,7 @@ export class Pipelines {
     constants: Constants,
     layout: Layout,
   ): Promise<GPUComputePipeline> {
-    const code = unroll(source(constants));
+    const { code, places } = preprocess(source, constants);
     this.device.pushErrorScope('validation'); // what is wrong is said by the pipeline's error, not twice
     const module = this.device.createShaderModule({ label: name, code });
     void this.device.popErrorScope();
@@ -75,7 +61,9 @@ export class Pipelines {
     } catch (cause) {
       const { messages } = await module.getCompilationInfo();
       const first = messages.find((m) => m.type === 'error');
-      const where = first ? `line ${first.lineNum}: ${first.message}` : String((cause as Error).message).split('\n')[0];
+      const at = first && places[first.lineNum - 1],
+        message = (first?.message ?? String((cause as Error).message)).split('\n')[0],
+        where = at ? `${at.file}:${at.line}: ${message}` : message;
       throw new MMARError('device', `shader ${name} ${JSON.stringify(constants)} does not compile: ${where}`, {
         cause,
       });

@@ -1,7 +1,7 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from './device.ts';
-import type { Constants, ShaderSource } from './pipeline.ts';
 import { planScratch, planStep, planUniforms, type Step } from './plan.ts';
+import type { Constants, ShaderSource } from './preprocessor.ts';
 import type { Back, Tape } from './tape.ts';
 import { type ElementType, type Piece, packRows, Tensor } from './tensor.ts';
 import { type Shape, shapeClass } from './tuning.ts';

@@ -1,4 +1,4 @@
-import type { ShaderSource } from './pipeline.ts';
+import { hashOf as hashOfSource, type ShaderSource } from './preprocessor.ts';
 
 /** What tells the sizes of a kernel's operands apart for a choice, by name: `{ m: 256, k: 896, n: 4864 }`. */
 export type Shape = Record<string, number | string>;
@@ -116,19 +116,7 @@ const format = 1;
 const strikeKey = (kernel: string, shapes: string, { variant, source }: Choosable): string =>
   `${kernel} ${shapes} ${variant} ${hashOf(source)}`;
 
-const hashes = new Map<ShaderSource, string>();
-
-/** FNV-1a over a shader's source: choices hold for the shader that was measured. */
-function hashOf(source: ShaderSource | undefined): string {
-  if (!source) return '';
-  const known = hashes.get(source);
-  if (known) return known;
-  let h = 2166136261;
-  for (const c of String(source)) h = Math.imul(h ^ c.codePointAt(0)!, 16777619) >>> 0;
-  const hash = h.toString(16).padStart(8, '0');
-  hashes.set(source, hash);
-  return hash;
-}
+const hashOf = (source: ShaderSource | undefined): string => (source ? hashOfSource(source) : '');
 
 /** A variable of the environment; browsers have none. */
 function environment(name: string): string {

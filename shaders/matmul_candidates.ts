@@ -1,5 +1,5 @@
 import type { Device } from '../engine/device.ts';
-import type { ShaderSource } from '../engine/pipeline.ts';
+import type { ShaderSource } from '../engine/preprocessor.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { quads } from './common.ts';
 import { narrowSubgroup, registers } from './gpu.ts';

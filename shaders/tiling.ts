@@ -1,5 +1,5 @@
 import type { Device } from '../engine/device.ts';
-import type { Constants } from '../engine/pipeline.ts';
+import type { Constants } from '../engine/preprocessor.ts';
 import { quads } from './common.ts';
 import { narrowSubgroup, registers } from './gpu.ts';
 

@@ -1,5 +1,10 @@
-/** A shader file: give it the constants that its `#if ${…}` and `${…}` name, get WGSL (see esbuild.config.mjs). */
+/** A shader file as it is written (see esbuild.config.mjs). */
 declare module '*.wgsl' {
-  const source: (constants: Record<string, unknown>) => string;
+  const source: import('../engine/preprocessor.ts').ShaderSource;
   export default source;
+}
+
+declare module 'wgsl-preprocessor' {
+  /** Resolves `#if`, `#elif`, `#else`, `#endif`, each with a value behind it. */
+  export function wgsl(strings: readonly string[], ...values: readonly unknown[]): string;
 }

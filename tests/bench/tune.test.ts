@@ -9,7 +9,7 @@ import { shapeClass, Tuning, type TuningStore } from '../../engine/tuning.ts';
 import { hardwareDevice, run, tensor } from '../gpu.ts';
 
 /** y = 2 x, a thread an element, `rounds` times over. */
-const doubling = (factor: string, rounds: number) => () =>
+const doubling = (factor: string, rounds: number): string =>
   `
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -30,7 +30,7 @@ const count = 1 << 12,
     slow: doubling('2.0', 400),
     fast: doubling('2.0', 4),
     wrong: doubling('2.5', 1),
-    broken: () => 'fn main( {',
+    broken: 'fn main( {',
     endless: doubling('2.0', 400_000),
   };
 
@@ -45,7 +45,7 @@ async function planted(device: Device, variants: (keyof typeof sources)[]): Prom
     y = tensor('f32', [1, count], [], device);
   const candidates = variants.map((variant) => ({
     variant,
-    source: sources[variant],
+    source: { file: `${variant}.wgsl`, text: sources[variant] },
     constants: {},
     workgroups: [count / 32] as [number],
     uniforms: [count],
@@ -74,7 +74,7 @@ test('the fastest of the right ones wins; what fails is struck out with its reas
   assert.is(next.tuning.pick('doubling', shapes, shape.candidates), 3);
   // Another shader of that name is not what was measured.
   const changed = shape.candidates.map((c) =>
-    c.variant === 'fast' ? { ...c, source: () => `// changed\n${sources.fast()}` } : c,
+    c.variant === 'fast' ? { ...c, source: { ...c.source, text: `// changed\n${sources.fast}` } } : c,
   );
   assert.is(next.tuning.pick('doubling', shapes, changed), 0);
   for (const broken of ['', '{', 'null', '{"format":0}', '{"format":1,"measured":3,"struck":[]}']) {

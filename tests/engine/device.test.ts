@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: constants of shaders are written so
 // What goes wrong on a device becomes one typed error that names the operation.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -47,7 +48,7 @@ test('a tensor over the binding limit lies in pieces and reads back whole', asyn
 });
 
 test('a shader that does not compile is an error that names it and the line', async () => {
-  const broken = () => 'fn main( {\n';
+  const broken = { file: 'my.wgsl', text: '#for i in 2\n// #i\n#endfor\n#if ${tile}\nfn main( {\n#endif\n' };
   const error = await failure(() =>
     device.record('broken', (p) =>
       p.operation({
@@ -62,7 +63,7 @@ test('a shader that does not compile is an error that names it and the line', as
     ),
   );
   assert.is(error.code, 'device');
-  assert.match(error.message, /shader broken kernel \{"tile":3\} does not compile: line 1/);
+  assert.match(error.message, /shader broken kernel \{"tile":3\} does not compile: my\.wgsl:5: /);
   device.check();
 });
 
@@ -72,7 +73,7 @@ test('too many workgroups are refused with the number', async () => {
     device.record('huge', (p) =>
       p.operation({
         name: 'huge kernel',
-        source: () => '',
+        source: { file: 'huge.wgsl', text: '' },
         constants: {},
         read: [],
         write: [],

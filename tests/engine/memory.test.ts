@@ -32,7 +32,7 @@ test('evaluate leaves no memory, whether it ends well, is stopped, or does not c
   assert.is(device.memory.held, held);
   const broken = (p: Recorder) => {
     const y = chain(p, 2);
-    p.operation({ ...p.dispatches[0], source: () => 'fn main( {', read: [y], write: [y] });
+    p.operation({ ...p.dispatches[0], source: { file: 'broken.wgsl', text: 'fn main( {' }, read: [y], write: [y] });
     return { y, fixed: p.constant('fixed', 'f32', [1, 4], [1, 2, 3, 4]) };
   };
   await failure(device.evaluate('broken', broken));

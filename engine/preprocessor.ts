@@ -1,0 +1,137 @@
+import { wgsl } from 'wgsl-preprocessor';
+import { MMARError } from '../base/error.ts';
+
+/** A shader as it is written; an imported `.wgsl` file is one. */
+export interface ShaderSource {
+  /** Where it stands, for compile errors. */
+  file: string;
+  text: string;
+  /** What its `#include "NAME"` lines find. */
+  includes?: Readonly<Record<string, ShaderSource>>;
+}
+
+export type Constants = Record<string, string | number | boolean>;
+
+/** A line of a source; `line` counts from 1. */
+export interface Place {
+  file: string;
+  line: number;
+}
+
+/** WGSL as a compiler takes it, and where each of its lines was written. */
+export interface Expanded {
+  code: string;
+  places: Place[];
+}
+
+interface Line extends Place {
+  text: string;
+}
+
+/**
+ * Expands a shader's source:
+ * - `#include "NAME"` takes in another file, once;
+ * - `#if ${name}`, `#elif ${name}`, `#else`, `#endif` choose lines (a constant that is not given counts as false);
+ * - `${name}` is a constant's value;
+ * - `#for i in N` … `#endfor` repeats lines with `#i` as 0, 1 … N-1 (`#iu` for a u32), or, with words in place of N, as each of
+ *   these: WGSL has no way to ask for an unrolled loop, and compilers leave arrays indexed in a loop in slow memory.
+ *
+ * Throws `usage` naming file and line of what cannot be expanded.
+ */
+export function preprocess(source: ShaderSource, constants: Constants = {}): Expanded {
+  const lines = unroll(choose(include(source, new Set()), constants));
+  return {
+    code: lines.map(({ text }) => `${text}\n`).join(''),
+    places: lines.map(({ file, line }) => ({ file, line })),
+  };
+}
+
+const fault = ({ file, line }: Place, message: string): MMARError =>
+  new MMARError('usage', `${file}:${line}: ${message}`);
+
+function include(source: ShaderSource, seen: Set<string>): Line[] {
+  const { file, text, includes = {} } = source;
+  seen.add(file);
+  return text.split('\n').flatMap((text, i): Line[] => {
+    const at = { file, line: i + 1, text },
+      name = /^#include "(.+)"\s*$/.exec(text)?.[1];
+    if (name === undefined) return [at];
+    const found = includes[name];
+    if (!found)
+      throw fault(at, `there is no ${name} to include; there are ${Object.keys(includes).join(', ') || 'none'}`);
+    return seen.has(found.file) ? [] : include(found, seen);
+  });
+}
+
+/** Lines that `#if` leaves, constants filled in. A mark before each line tells its place behind wgsl-preprocessor. */
+function choose(lines: Line[], constants: Constants): Line[] {
+  const strings = [''],
+    values: unknown[] = [];
+  lines.forEach((line, n) => {
+    const directive = /^\s*#(if|elif|else|endif)\b/.exec(line.text),
+      [first, ...rest] = line.text.split(/\$\{\s*(\w+)\s*\}/);
+    strings[strings.length - 1] += directive ? first.trimStart() : `\u0001${n}\u0002${first}`;
+    for (let i = 0; i < rest.length; i += 2) {
+      if (!(rest[i] in constants) && !directive) throw fault(line, `the constant ${rest[i]} is not given`);
+      values.push(constants[rest[i]]);
+      strings.push(directive ? rest[i + 1].trimEnd() : rest[i + 1]);
+    }
+    strings[strings.length - 1] += '\n';
+  });
+  let chosen: string;
+  try {
+    chosen = wgsl(strings, ...values);
+  } catch (cause) {
+    throw new MMARError('usage', `${lines[0].file}: ${(cause as Error).message}`, { cause });
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the marks, which no source holds
+  const marked = /\u0001(\d+)\u0002(.*)/g;
+  return [...chosen.matchAll(marked)].map(([, n, text]) => ({ ...lines[Number(n)], text }));
+}
+
+function unroll(lines: Line[]): Line[] {
+  const out: Line[] = [];
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines[i];
+    if (/^\s*#endfor\b/.test(line.text)) throw fault(line, '#endfor without #for');
+    const loop = /^\s*#for\b(?: (\w) in ([\w ]+?)\s*$)?/.exec(line.text);
+    if (!loop) {
+      out.push(line);
+      continue;
+    }
+    const [, name, list] = loop;
+    if (!name) throw fault(line, 'want #for LETTER in NUMBER, or in words');
+    const end = endOf(lines, i);
+    const body = unroll(lines.slice(i + 1, end)),
+      values = /^\d+$/.test(list) ? Array.from({ length: Number(list) }, (_, n) => String(n)) : list.split(' ');
+    for (const value of values)
+      for (const copy of body) out.push({ ...copy, text: copy.text.replaceAll(`#${name}`, value) });
+    i = end;
+  }
+  return out;
+}
+
+/** The `#endfor` of the loop at line `start`. */
+function endOf(lines: Line[], start: number): number {
+  let depth = 0;
+  for (let i = start; i < lines.length; i++) {
+    if (/^\s*#for\b/.test(lines[i].text)) depth++;
+    if (/^\s*#endfor\b/.test(lines[i].text)) depth--;
+    if (!depth) return i;
+  }
+  throw fault(lines[start], '#for without #endfor');
+}
+
+const hashes = new WeakMap<ShaderSource, string>();
+
+/** Tells sources apart, whatever object they come in: file, size and FNV-1a over all of the text. */
+export function hashOf(source: ShaderSource): string {
+  const known = hashes.get(source);
+  if (known !== undefined) return known;
+  const text = [source.text, ...Object.values(source.includes ?? {}).map(hashOf)].join('\n');
+  let h = 2166136261;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619) >>> 0;
+  const hash = `${source.file} ${text.length} ${h.toString(16).padStart(8, '0')}`;
+  hashes.set(source, hash);
+  return hash;
+}
