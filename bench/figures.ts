@@ -1,10 +1,10 @@
 import type { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
-import { asMMAR, parseConfig } from '../model/config.ts';
+import { parseConfig } from '../model/config.ts';
 import { MMAR } from '../model/mmar.ts';
-import { planParts } from '../model/parts.ts';
 import { declaredCheckpoint } from '../model/random_weights.ts';
-import { TextSequence } from '../model/text.ts';
+import { Sequence } from '../model/sequence.ts';
+import { planSystem } from '../model/variants/index.ts';
 import { permutation } from '../shaders/random.ts';
 import type { ModelRow } from './report.ts';
 import { makeWeights } from './weights.ts';
@@ -19,11 +19,10 @@ export interface FigureOptions {
 
 /** A model of that `config.json` with weights that are made on the device: no file, no download. The caller closes it. */
 export async function madeModel(device: Device, json: unknown, name: string): Promise<MMAR> {
-  const config = asMMAR(parseConfig(json, name), name),
-    checkpoint = declaredCheckpoint(json, name),
-    parts = planParts(checkpoint, config, 'bf16', device.maxBinding);
-  await makeWeights(device, parts.weights);
-  return new MMAR(device, checkpoint, config, parts, {});
+  const checkpoint = declaredCheckpoint(json, name);
+  const system = planSystem(checkpoint, parseConfig(json, name), 'bf16', device.maxBinding);
+  await makeWeights(device, system.weights);
+  return new MMAR(device, checkpoint, system, {});
 }
 
 /** Times what a model does, by the clock until the queue is empty; a figure a row. */
@@ -44,7 +43,7 @@ export async function modelFigures(
   await figures.tokenizer();
   onProgress?.(`${name}: drawing`);
   await figures.drawing();
-  figures.memory();
+  await figures.memory();
   return rows;
 }
 
@@ -63,19 +62,18 @@ export class Figures {
 
   /** Prefill and decoding, behind as much text as the model has positions for, 512 at most. */
   async text(): Promise<void> {
-    const { llm, config } = this.model.parts,
+    const { llm, config } = this.model.system,
       decoded = 17,
       length = Math.min(512, config.llm.max_position_embeddings - decoded - 1);
-    const text = new TextSequence(this.device, llm, length + decoded + 1),
+    const text = new Sequence(this.device, llm, length + decoded + 1),
       ids = Array.from({ length }, (_, i) => (i * 7919) % llm.vocab_size),
-      greedy = { temperature: 0, top_p: 1 };
+      greedy = { temperature: 0, top_p: 1, seed: 1, max_new_tokens: decoded, eosIds: [] };
     const prefill = async () => {
-      text.begin(ids, 0, 1);
-      await text.prefill(length, greedy, this.signal);
+      text.forget();
+      await text.read([{ ids }], { next: greedy, signal: this.signal });
     };
     const decode = async (count: number) => {
-      const settings = { ...greedy, max_new_tokens: count, seed: 1, eosIds: [] };
-      for await (const _ of text.decode(length, settings, this.signal));
+      for await (const _ of text.decode({ ...greedy, max_new_tokens: count }, this.signal));
     };
     try {
       const first = await this.seconds(prefill);
@@ -100,7 +98,7 @@ export class Figures {
     const planes = Float32Array.from({ length: in_channels * resolution ** 2 }, (_, i) => Math.sin(i)),
       tokens = new Float32Array(config.image_tokens * embed_dim);
     const encode = () => this.model.encodePixels(planes, this.signal),
-      decode = () => this.model.decode(tokens, this.signal);
+      decode = () => this.model.decode({ tokens, signal: this.signal });
     await this.seconds(encode);
     this.add('picture to tokens', 1000 * (await this.seconds(encode)), 'ms');
     await this.seconds(decode);
@@ -116,15 +114,17 @@ export class Figures {
       order = permutation(model.config.image_tokens, 1);
     let last = start,
       steps = 0,
+      iterations = 0,
       timed = 0;
     const before = device.queue.profile;
     for await (const step of model.draw(
-      { before: words, uncond: words.slice(0, 12), order, noise: { seed: 1 } },
+      { before: words, uncond: words.slice(0, 12), pictures: [{ order, chance: { seed: 1 } }] },
       settings,
       this.signal,
     )) {
       await device.queue.idle(this.signal);
       steps++;
+      iterations = step.iterations;
       const now = performance.now();
       if (steps === 1) this.add('first step of a picture, with prefill and compiling', (now - start) / 1000, 's');
       else timed += (now - last) / 1000;
@@ -135,14 +135,15 @@ export class Figures {
       if (steps > 1 && (now - start) / 1000 > this.budget && step.known < step.total) break;
     }
     if (!timed) return;
-    const picture = (timed / (steps - 1)) * settings.iterations,
-      of = steps < settings.iterations ? `, from ${steps} of ${settings.iterations} steps` : '';
+    const picture = (timed / (steps - 1)) * iterations,
+      of = steps < iterations ? `, from ${steps} of ${iterations} steps` : '';
     this.add(`pictures a minute, one at once${of}`, 60 / picture, 'pictures');
   }
 
-  memory(): void {
-    this.add('weights', this.model.memory().weights / 1e6, 'MB');
-    this.add('peak memory on the device', this.model.memory().peak / 1e6, 'MB');
+  async memory(): Promise<void> {
+    const { weights, peak } = await this.model.memory();
+    this.add('weights', weights / 1e6, 'MB');
+    this.add('peak memory on the device', peak / 1e6, 'MB');
   }
 
   private parts(profile: Profile | undefined): void {

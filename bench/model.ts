@@ -9,7 +9,7 @@ import { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { loadMMAR, type MMAR } from '../model/mmar.ts';
-import { TextSequence } from '../model/text.ts';
+import { Sequence } from '../model/sequence.ts';
 import { availableMemory } from '../platform/memory.ts';
 import { nodeAdapter } from '../platform/node_gpu.ts';
 import { permutation } from '../shaders/random.ts';
@@ -111,7 +111,7 @@ const model = await loadMMAR(checkpoint, {
   available: device.software ? availableMemory() : undefined,
 });
 const seconds = since(start),
-  { weights, peak } = model.memory();
+  { weights, peak } = await model.memory();
 const compared = raw.map(
   (alone) =>
     `${alone.seconds.toFixed(2)} s into ${alone.into === 'new' ? 'new memory' : 'one buffer'} (ratio ${((alone.seconds / alone.bytes) * (weights / seconds)).toFixed(2)})`,
@@ -124,26 +124,23 @@ report({
   note: `${(weights / 1e6 / seconds).toFixed(0)} MB/s; ${measured ? `reading alone, ${values.cold ? 'from the disk' : 'from the cache'}, ${compared.join(', ')}; ` : ''}host beyond the weights ${mb(processPeak() - base - weights).trim()} MB`,
 });
 
-const { llm, config } = model.parts,
+const { llm, config } = model.system,
   L = config.image_tokens;
 if (only.includes('prefill') || only.includes('decode')) {
-  const text = new TextSequence(device, llm, 512 + 64),
+  const text = new Sequence(device, llm, 512 + 64),
     ids = Array.from({ length: 512 }, (_, i) => (i * 7919) % llm.vocab_size),
-    greedy = { temperature: 0, top_p: 1 };
+    greedy = { temperature: 0, top_p: 1, seed: 1, max_new_tokens: 33, eosIds: [] };
   const prefill = async () => {
-    text.begin(ids, 0, 1);
-    await text.prefill(512, greedy);
+    text.forget();
+    await text.read([{ ids }], { next: greedy });
   };
   if (only.includes('prefill')) {
     await timed(model, 'text prefill, 512 tokens, first run', prefill, 'with recording and compiling');
     await timed(model, 'text prefill, 512 tokens', prefill);
-  } else {
-    text.begin(ids, 500, 1);
-    await text.prefill(12, greedy);
-  }
+  } else await prefill();
   if (only.includes('decode')) {
     const decode = async (count: number) => {
-      for await (const _ of text.decode(512, { ...greedy, max_new_tokens: count, seed: 1, eosIds: [] }));
+      for await (const _ of text.decode({ ...greedy, max_new_tokens: count }));
     };
     await decode(2); // compiles
     await timed(model, '32 decoded tokens', () => decode(33), 'after 512 tokens');
@@ -154,7 +151,11 @@ if (only.includes('step') || only.includes('picture')) {
   const iterations = Number(values.iterations),
     all = { ...model.defaults, iterations, cfg: 3 },
     words = Array.from({ length: 24 }, (_, i) => i + 1);
-  const input = { before: words, uncond: words.slice(0, 12), order: permutation(L, 1), noise: { seed: 1 } },
+  const input = {
+      before: words,
+      uncond: words.slice(0, 12),
+      pictures: [{ order: permutation(L, 1), chance: { seed: 1 } }],
+    },
     whole = only.includes('picture');
   let last = performance.now(),
     stepNumber = 0,
@@ -174,7 +175,7 @@ if (only.includes('step') || only.includes('picture')) {
     if (stepNumber === 2 && !whole) break;
   }
   if (whole) {
-    await model.decode(new Float32Array(L * config.image_tokenizer.embed_dim));
+    await model.decode({ tokens: new Float32Array(L * config.image_tokenizer.embed_dim) });
     report({
       what: `a whole picture, ${iterations} steps, decoded`,
       seconds: since(total),

@@ -28,7 +28,7 @@ export async function recordShapes(like: Device, json: unknown, name: string): P
   const { device } = dryDevice(like),
     recording = new Recording(device, name);
   const model = await madeModel(device, json, name);
-  recording.weights = new Set(model.parts.weights.tensors.flatMap(({ pieces }) => pieces));
+  recording.weights = new Set(model.system.weights.tensors.flatMap(({ pieces }) => pieces));
   recording.begin();
   const figures = new Figures(model, Infinity, undefined, () => {});
   await figures.text();

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Source } from '../base/platform.ts';
 import { type Checkpoint, openCheckpoint } from '../loaders/checkpoint.ts';
 import { compose } from '../loaders/compose.ts';
-import { withSettings } from '../model/settings.ts';
+import { withSettings } from '../model/overrides.ts';
 import { nodePlatform } from '../platform/node.ts';
 import { usage } from './errors.ts';
 import { carriedCheckpoint } from './places.ts';

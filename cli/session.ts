@@ -1,9 +1,11 @@
 import { Device } from '../engine/device.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
-import type { MMARConfig } from '../model/config.ts';
+import type { Answer, Piece } from '../model/api.ts';
+import type { Config } from '../model/config.ts';
 import { loadMMAR, type MMAR, readConfig } from '../model/mmar.ts';
 import type { LoadProgress } from '../model/weights.ts';
 import { availableMemory } from '../platform/memory.ts';
+import { nodePlatform } from '../platform/node.ts';
 import { closeGPU, nodeAdapter } from '../platform/node_gpu.ts';
 import { openComposed } from './checkpoint.ts';
 import { say } from './errors.ts';
@@ -30,18 +32,33 @@ export interface Session {
 export function withModel<T>(
   options: CommonOptions,
   use: (session: Session) => Promise<T>,
-  check?: (config: MMARConfig) => void,
+  check?: (config: Config) => void,
 ): Promise<T> {
   return withDevice(options, async (opened) => {
     check?.(await readConfig(opened.checkpoint, opened.signal));
     const model = await loadMMAR(opened.checkpoint, {
       precision: options.precision,
       learns: options.learns,
+      platform: nodePlatform,
       ...opened.loading(),
     });
     opened.loaded();
     return use({ ...opened, model });
   });
+}
+
+/** Writes an answer as it comes, unless it is not to be shown; gives the whole. */
+export async function printed(
+  stream: AsyncGenerator<Piece, Answer>,
+  shown: boolean,
+  first: () => void = () => {},
+): Promise<Answer> {
+  for (;;) {
+    const { done, value } = await stream.next();
+    if (done) return value;
+    first();
+    if (shown) process.stdout.write(value.text);
+  }
 }
 
 /** A checkpoint and the device for it, with nothing loaded. */

@@ -18,7 +18,7 @@ export interface LLMConfig {
 }
 
 /** What both image tokenizers have: LDM's encoder and decoder. */
-interface AutoencoderConfig {
+export interface AutoencoderConfig {
   in_channels: number;
   resolution: number;
   ch: number;
@@ -40,6 +40,8 @@ export interface KLConfig extends AutoencoderConfig {
 export interface CodebookConfig extends AutoencoderConfig {
   type: 'vq';
   codebook_size: number;
+  /** Divides tokens before they are decoded; 1 where the file has none, as it should. */
+  scaling_factor: number;
 }
 
 export type ImageTokenizerConfig = KLConfig | CodebookConfig;
@@ -85,6 +87,9 @@ export interface EmbeddingViTConfig {
   heads: number;
   mlp_ratio: number;
 }
+
+/** The systems that draw token by token. */
+export type MaskedConfig = MMARConfig | VQConfig;
 
 /** A checkpoint's `config.json`, checked (spec: checkpoint.md). */
 export type Config = MMARConfig | VQConfig | TransfusionConfig;
@@ -166,7 +171,12 @@ function parseKL(t: Fields): KLConfig {
 }
 
 function parseCodebook(t: Fields): CodebookConfig {
-  return { type: t.oneOf('type', ['vq'] as const), codebook_size: t.count('codebook_size'), ...parseAutoencoder(t) };
+  return {
+    type: t.oneOf('type', ['vq'] as const),
+    codebook_size: t.count('codebook_size'),
+    scaling_factor: t.has('scaling_factor') ? t.positive('scaling_factor') : 1,
+    ...parseAutoencoder(t),
+  };
 }
 
 function parseAutoencoder(t: Fields): AutoencoderConfig {

@@ -4,7 +4,7 @@ import { addSilu } from '../shaders/add_silu.ts';
 import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
 import { timeEmbedding } from '../shaders/time_embedding.ts';
-import type { MMARConfig } from './config.ts';
+import type { DiffusionProcess, MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
@@ -13,6 +13,8 @@ const frequencies = 128;
 /** The head that denoises one image token given its z, after MAR's (spec section 4). */
 export class DiffusionMLP {
   readonly width: number;
+  /** What it predicts, over how many times. */
+  readonly process: DiffusionProcess;
   private readonly activations: Activations;
   private readonly time_embed: Linear[];
   private readonly cond_embed: Linear;
@@ -29,6 +31,7 @@ export class DiffusionMLP {
     const { depth, width: D, mlp_ratio } = config.diffusion,
       d = config.image_tokenizer.embed_dim;
     this.width = D;
+    this.process = config.diffusion;
     this.time_embed = [
       w.linear('diffusion.time_embed.mlp.0', 2 * frequencies, D),
       w.linear('diffusion.time_embed.mlp.2', D, D),

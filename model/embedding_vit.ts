@@ -4,7 +4,7 @@ import { selfAttention } from '../shaders/attention.ts';
 import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
 import { maskTokens } from '../shaders/mask_tokens.ts';
-import type { MMARConfig } from './config.ts';
+import type { MaskedConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
@@ -30,7 +30,7 @@ export class EmbeddingViT {
 
   constructor(
     w: Weights,
-    private readonly config: MMARConfig,
+    private readonly config: MaskedConfig,
   ) {
     this.activations = w.activations;
     const { width: W, depth, heads, mlp_ratio } = config.embedding_vit,
@@ -65,20 +65,26 @@ export class EmbeddingViT {
   }
 
   /**
-   * @param tokens f32 [L, d]
-   * @param mask u32 [L], 1 = hidden
-   * @returns what the LLM reads in the image's place, [L, H]
+   * @param tokens f32 [pictures × L, d]
+   * @param mask u32 [pictures × L], 1 = hidden
+   * @returns what the LLM reads in the images' place, [pictures × L, H]
    */
   forward(p: Recorder, tokens: Tensor, mask: Tensor): Tensor {
     const { heads, width } = this.config.embedding_vit,
+      pictures = tokens.rows / this.config.image_tokens,
       [post0, post2] = this.post_projector,
       [vis0, vis2, vis4] = this.vis_projector;
     const projected = linear(p, linear(p, tokens, post0, { act: 'gelu', type: this.activations }), post2);
     let x = maskTokens(p, projected, mask, this.mask_token, this.pos_embed);
     for (const b of this.blocks) {
-      x = linear(p, selfAttention(p, linear(p, layerNorm(p, x, b.norm1, eps), b.qkv), heads, width / heads), b.proj, {
-        residual: x,
-      });
+      x = linear(
+        p,
+        selfAttention(p, linear(p, layerNorm(p, x, b.norm1, eps), b.qkv), heads, width / heads, pictures),
+        b.proj,
+        {
+          residual: x,
+        },
+      );
       x = linear(p, linear(p, layerNorm(p, x, b.norm2, eps), b.fc1, { act: 'gelu' }), b.fc2, { residual: x });
     }
     x = layerNorm(p, x, this.norm, eps);

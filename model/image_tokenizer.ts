@@ -5,27 +5,42 @@ import { type Conv, conv2d, type Map2D } from '../shaders/conv2d.ts';
 import { groupNorm } from '../shaders/group_norm.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
-import { scale } from '../shaders/scale.ts';
-import { latentSide, type MMARConfig } from './config.ts';
+import { type AutoencoderConfig, latentSide } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
 
-/** LDM's AutoencoderKL (spec section 2): pictures to continuous tokens and back. Activations are [pixels, channels]. */
-export class ImageTokenizer {
+/** What an image becomes: f32 [L, d], and of a codebook the rows' numbers, u32 [L]. */
+export interface Encoded {
+  tokens: Tensor;
+  codes?: Tensor;
+}
+
+/** Pictures to tokens and back. */
+export interface ImageTokenizer {
+  /** @param pixels f32 [S × S, 3] in [-1, 1] */
+  encode(p: Recorder, pixels: Tensor): Encoded;
+  /**
+   * @param tokens f32 [L, d]
+   * @returns pixels f32 [S × S, 3], not clamped
+   */
+  decode(p: Recorder, tokens: Tensor): Tensor;
+}
+
+/** LDM's encoder and decoder (spec section 2): pictures to latents and back. Activations are [pixels, channels]. */
+export class Autoencoder {
+  readonly activations: Activations;
   private readonly encoder: { conv_in: Conv; down: Level[]; mid: Middle; norm_out: Affine; conv_out: Conv };
   private readonly decoder: { conv_in: Conv; up: Level[]; mid: Middle; norm_out: Affine; conv_out: Conv };
-  private readonly activations: Activations;
-  private readonly quant_conv: Linear;
-  private readonly post_quant_conv: Linear;
 
+  /** @param latentChannels of the encoder's output */
   constructor(
     w: Weights,
-    private readonly config: MMARConfig,
+    private readonly config: AutoencoderConfig,
+    latentChannels: number,
   ) {
     this.activations = w.activations;
-    const { ch, ch_mult, in_channels, z_channels, embed_dim, resolution, num_res_blocks, attn_resolutions } =
-      config.image_tokenizer;
+    const { ch, ch_mult, in_channels, z_channels, resolution, num_res_blocks, attn_resolutions } = config;
     const width = (level: number) => ch * ch_mult[level],
       last = ch_mult.length - 1,
       top = width(last);
@@ -47,7 +62,7 @@ export class ImageTokenizer {
       down,
       mid: new Middle(w, 'image_tokenizer.encoder.mid', top),
       norm_out: w.affine('image_tokenizer.encoder.norm_out', top),
-      conv_out: w.conv('image_tokenizer.encoder.conv_out', top, 2 * z_channels),
+      conv_out: w.conv('image_tokenizer.encoder.conv_out', top, latentChannels),
     };
 
     const up: Level[] = [];
@@ -69,38 +84,29 @@ export class ImageTokenizer {
       norm_out: w.affine('image_tokenizer.decoder.norm_out', width(0)),
       conv_out: w.conv('image_tokenizer.decoder.conv_out', width(0), in_channels),
     };
-
-    // The mean alone is used: the rows of quant_conv that give the variance stay in the file.
-    this.quant_conv = w.linear('image_tokenizer.quant_conv', 2 * z_channels, 2 * embed_dim, {
-      conv1x1: true,
-      takeRows: embed_dim,
-    });
-    this.post_quant_conv = w.linear('image_tokenizer.post_quant_conv', embed_dim, z_channels, { conv1x1: true });
   }
 
   /**
    * @param pixels f32 [S × S, 3] in [-1, 1]
-   * @returns tokens f32 [L, d]: the posterior's mean times the scaling factor
+   * @returns [L, latent channels]
    */
   encode(p: Recorder, pixels: Tensor): Tensor {
-    const { resolution, norm_groups, scaling_factor } = this.config.image_tokenizer,
-      { conv_in, down, mid, norm_out, conv_out } = this.encoder;
+    const { resolution, norm_groups } = this.config;
+    const { conv_in, down, mid, norm_out, conv_out } = this.encoder;
     let h = conv2d(p, { x: pixels, height: resolution, width: resolution }, conv_in, { type: this.activations });
     for (const level of down) h = level.forward(p, h, norm_groups);
     h = mid.forward(p, h, norm_groups);
-    h = conv2d(p, { ...h, x: groupNorm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out);
-    return scale(p, linear(p, h.x, this.quant_conv, { type: 'f32' }), scaling_factor);
+    return conv2d(p, { ...h, x: groupNorm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out).x;
   }
 
   /**
-   * @param tokens f32 [L, d]
+   * @param z [L, z channels]
    * @returns pixels f32 [S × S, 3], not clamped
    */
-  decode(p: Recorder, tokens: Tensor): Tensor {
-    const { norm_groups, scaling_factor } = this.config.image_tokenizer,
-      { conv_in, mid, up, norm_out, conv_out } = this.decoder;
-    const side = latentSide(this.config.image_tokenizer),
-      z = linear(p, scale(p, tokens, 1 / scaling_factor), this.post_quant_conv, { type: this.activations });
+  decode(p: Recorder, z: Tensor): Tensor {
+    const { norm_groups } = this.config;
+    const { conv_in, mid, up, norm_out, conv_out } = this.decoder;
+    const side = latentSide(this.config);
     let h = mid.forward(p, conv2d(p, { x: z, height: side, width: side }, conv_in), norm_groups);
     for (const level of up) h = level.forward(p, h, norm_groups);
     return conv2d(p, { ...h, x: groupNorm(p, h.x, norm_out, norm_groups, eps, 'silu') }, conv_out, { type: 'f32' }).x;

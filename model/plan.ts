@@ -1,12 +1,13 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { type DryDevice, dryDevice } from '../engine/dry.ts';
+import type { Tensor } from '../engine/tensor.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { permutation } from '../shaders/random.ts';
-import type { MMARConfig } from './config.ts';
-import { Drawing, type DrawingSettings } from './drawing.ts';
-import { planParts } from './parts.ts';
-import { Reading } from './reading.ts';
+import type { Config } from './config.ts';
+import { Sequence } from './sequence.ts';
+import { type DrawingSettings, defaultSettings } from './settings.ts';
+import { planSystem } from './variants/index.ts';
 import type { Activations } from './weights.ts';
 
 /** Bytes on the device beside the weights. */
@@ -54,64 +55,51 @@ const loadingBytes = 256 * 2 ** 20;
  */
 export async function planMemory(
   checkpoint: Checkpoint,
-  config: MMARConfig,
+  config: Config,
   { device, precision = 'bf16', settings = {}, textTokens = 128 }: PlanOptions = {},
 ): Promise<MemoryPlan> {
-  const dry = dryDevice(device),
-    on = dry.device,
-    { weights, ...parts } = allocate(checkpoint, config, precision, on);
-  const {
-      image_tokens: L,
-      image_tokenizer: { embed_dim, resolution, in_channels },
-      diffusion,
-      llm,
-    } = config,
-    room = Math.min(textTokens, llm.max_position_embeddings - L - 3);
-  const all: DrawingSettings = {
-    iterations: Math.min(64, L),
-    steps: Math.min(100, diffusion.timesteps),
-    cfg: 3,
-    cfg_schedule: 'linear',
-    eta: 0,
-    temperature: 1,
-    ...settings,
-  };
-  const words = new Array<number>(Math.max(1, Math.floor(room / 4))).fill(0),
-    capacity = Math.ceil((L + room + 3) / 64) * 64;
+  const dry = dryDevice(device);
+  const on = dry.device;
+  const system = planSystem(checkpoint, config, precision, on.maxBinding);
+  system.weights.allocate(on);
+  const weights = on.memory.held;
+  const split = system.weights.tensors
+    .filter(({ pieces }) => pieces.length > 1)
+    .map(({ name, bytes, pieces }) => ({ name, bytes, pieces: pieces.length }));
+  const { resolution, in_channels } = config.image_tokenizer;
+  const [L, d] = system.imageShape;
+  const room = Math.min(textTokens, config.llm.max_position_embeddings - L - 3);
+  const words = new Array<number>(Math.max(1, Math.floor(room / 4))).fill(0);
+  const capacity = Math.ceil((L + room + 3) / 64) * 64;
+  const all: DrawingSettings = { ...defaultSettings(system.settings, {}), ...settings };
 
-  const drawing = new Drawing(on, parts.parts, all.cfg === 1 ? 1 : 2, capacity, all.steps, all.eta > 0);
-  for await (const _ of drawing.run({ before: words, uncond: [0], order: permutation(L, 0), noise: { seed: 0 } }, all));
-  const tokens = on.tensor('tokens to decode', 'f32', [L, embed_dim]);
-  await on.record('decode', (p) => void p.keep(parts.parts.image_tokenizer.decode(p, tokens)));
-  const whileDrawing = task(dry, weights),
-    drawingPeak = on.memory.peak;
+  const shape = { pictures: 1, branches: all.cfg === 1 ? 1 : 2, capacity } as const;
+  const drawing = system.makeDrawing(on, shape, all);
+  const picture = { order: permutation(L, 0), chance: { seed: 0 } };
+  for await (const _ of drawing.run({ before: words, uncond: [0], pictures: [picture] }, all));
+  const tokens = on.tensor('tokens to decode', 'f32', [L, d]);
+  await on.record('decode', (p) => void p.keep(system.image_tokenizer.decode(p, tokens)));
+  const whileDrawing = task(dry, weights);
+  const drawingPeak = on.memory.peak;
 
   const pixels = on.tensor('pixels', 'f32', [resolution ** 2, in_channels]);
-  await on.evaluate('encode', (p) => ({ tokens: parts.parts.image_tokenizer.encode(p, pixels) }));
+  await on.evaluate('encode', (p) => ({ ...system.image_tokenizer.encode(p, pixels) }) as Record<string, Tensor>);
   on.release(pixels);
-  const reading = new Reading(on, parts.parts, capacity);
-  const decode = { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 2, eosIds: [0] };
-  for await (const _ of reading.run({ before: words, tokens: new Float32Array(L * embed_dim), after: words }, decode));
+  const reading = new Sequence(on, system.llm, capacity, { sight: system });
+  const answer = { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 2, eosIds: [0] };
+  const image = { image: { tokens: new Float32Array(L * d) } };
+  await reading.read([{ ids: words }, image, { ids: words }], { next: answer });
+  for await (const _ of reading.decode(answer));
   return {
     precision,
-    weightType: parts.parts.weights.type,
+    weightType: system.weights.type,
     weights,
-    split: parts.split,
+    split,
     drawing: whileDrawing,
     both: task(dry, weights),
     drawingPeak,
     peak: on.memory.peak,
   };
-}
-
-function allocate(checkpoint: Checkpoint, config: MMARConfig, precision: Activations, on: Device) {
-  const parts = planParts(checkpoint, config, precision, on.maxBinding);
-  parts.weights.allocate(on);
-  const weights = on.memory.held;
-  const split = parts.weights.tensors
-    .filter(({ pieces }) => pieces.length > 1)
-    .map(({ name, bytes, pieces }) => ({ name, bytes, pieces: pieces.length }));
-  return { parts, weights, split };
 }
 
 function task({ device, held }: DryDevice, weights: number): TaskMemory {

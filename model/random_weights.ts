@@ -1,14 +1,13 @@
 import { bf16Bits } from '../engine/tensor.ts';
 import { Checkpoint, type TensorPlace } from '../loaders/checkpoint.ts';
 import { memorySource } from '../loaders/memory_source.ts';
-import { asMMAR, parseConfig } from './config.ts';
-import { Parts } from './parts.ts';
+import { parseConfig } from './config.ts';
+import { systemOf } from './variants/index.ts';
 import { Weights } from './weights.ts';
 
 /** Every tensor that a model of this config has, by name, with its shape: the model's own declaration. */
 export function declaredTensors(config: unknown, place: string): Map<string, number[]> {
-  const parts = new Parts(new Weights('bf16', 'bf16', Infinity), asMMAR(parseConfig(config, place), place));
-  return parts.weights.required;
+  return systemOf(new Weights('bf16', 'bf16', Infinity), parseConfig(config, place)).weights.required;
 }
 
 /** A checkpoint without bytes, of a config alone: it can be inspected and planned, but not read. */

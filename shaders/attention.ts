@@ -41,14 +41,14 @@ export function gqa(p: Recorder, q: Tensor, cache: LayerCache, seq: Sequences, h
 }
 
 /**
- * Full attention within x itself (the EmbeddingViT's, the image tokenizer's).
- * @param qkv [rows, 3 × heads × headDim in whole quads], q, k and v side by side
- * @returns [rows, heads × headDim in whole quads]
+ * Full attention within each of some pictures (the EmbeddingViT's, the image tokenizer's).
+ * @param qkv [pictures × rows, 3 × heads × headDim in whole quads], q, k and v side by side
+ * @returns [pictures × rows, heads × headDim in whole quads]
  */
-export function selfAttention(p: Recorder, qkv: Tensor, heads: number, headDim: number): Tensor {
+export function selfAttention(p: Recorder, qkv: Tensor, heads: number, headDim: number, pictures = 1): Tensor {
   const width = heads * quads(headDim);
   checkShape(qkv.pitch === 12 * width, 'self_attention', `qkv [rows, ${12 * width}]`, qkv);
-  return dispatch(p, 'self_attention', { heads, kvHeads: heads, headDim }, 1, qkv.rows, {
+  return dispatch(p, 'self_attention', { heads, kvHeads: heads, headDim }, pictures, qkv.rows / pictures, {
     q: qkv,
     k: qkv,
     v: qkv,
@@ -56,7 +56,7 @@ export function selfAttention(p: Recorder, qkv: Tensor, heads: number, headDim: 
     branch: 0,
     causal: false,
     cached: false,
-    capacity: qkv.rows,
+    capacity: qkv.rows / pictures,
     first: { q: 0, k: width, v: 2 * width },
     pitch: qkv.pitch,
   });

@@ -8,14 +8,15 @@ import { plainIndex } from './scatter_rows.ts';
 
 /**
  * The EmbeddingViT's input: the mask token in place of hidden positions, plus the learned position (spec section 3.2, 3.3).
- * @param x [L, W], the projected image tokens
- * @param mask u32 [L], 1 = hidden
+ * @param x [pictures × L, W], the projected image tokens
+ * @param mask u32 [pictures × L], 1 = hidden
+ * @param pos_embed [L, W]
  */
 export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Tensor, pos_embed: Tensor): Tensor {
   checkShape(
-    pos_embed.rows === x.rows && pos_embed.cols === x.cols && mask.cols === x.rows,
+    (x.rows % pos_embed.rows || 0) === 0 && pos_embed.cols === x.cols && mask.cols === x.rows,
     'mask_tokens',
-    'x and pos_embed [L, W], mask [L]',
+    'x [pictures × L, W], pos_embed [L, W], mask [pictures × L]',
     x,
     pos_embed,
     mask,
@@ -27,7 +28,7 @@ export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Ten
     constants: { x: x.type, w: pos_embed.type },
     read: [x, mask, mask_token, pos_embed],
     write: [y],
-    uniforms: [x.rows, x.pitch / 4],
+    uniforms: [x.rows, x.pitch / 4, pos_embed.rows],
     workgroups: [Math.ceil((x.rows * x.pitch) / 4 / 32)],
     inputs: [x, mask_token, pos_embed],
     gradient: (dy) => {

@@ -1,4 +1,4 @@
-// y[i] = (mask[i] ? mask_token : x[i]) + pos_embed[i].
+// y[i] = (mask[i] ? mask_token : x[i]) + pos_embed[i], for each picture in turn.
 #include "lib/types.wgsl"
 @group(0) @binding(0) var<storage, read> x: array<${x}x4>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -6,7 +6,7 @@
 @group(0) @binding(3) var<storage, read> pos_embed: array<${w}x4>;
 @group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
 
-struct Shape { rows: u32, row_quads: u32 }
+struct Shape { rows: u32, row_quads: u32, positions: u32 }
 @group(0) @binding(5) var<uniform> shape: Shape;
 
 @compute @workgroup_size(32)
@@ -15,5 +15,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = select(from_${x}(x[id.x]), from_${w}(mask_token[id.x % shape.row_quads]), mask[id.x / shape.row_quads] != 0u);
-  y[id.x] = to_${x}(token + from_${w}(pos_embed[id.x]));
+  y[id.x] = to_${x}(token + from_${w}(pos_embed[id.x % (shape.positions * shape.row_quads)]));
 }

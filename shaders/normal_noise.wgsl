@@ -1,10 +1,12 @@
-// y = scale * standard normal noise: element e is a function of (seed, stream, e) alone.
+// y = deviation * standard normal noise: an element is a function of its picture's seed, the stream and its own number in
+// that picture alone.
 #include "lib/normal.wgsl"
-@group(0) @binding(0) var<storage, read> seed: array<u32>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> seeds: array<vec4<u32>>; // two words a picture
+@group(0) @binding(1) var<storage, read> deviation: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-struct Shape { rows: u32, cols: u32, row_quads: u32, stream: u32, scale: f32 }
-@group(0) @binding(2) var<uniform> shape: Shape;
+struct Shape { rows: u32, cols: u32, row_quads: u32, stream: u32, pictures: u32, positions: u32, scaled: u32 }
+@group(0) @binding(3) var<uniform> shape: Shape;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -12,7 +14,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (i >= shape.rows * shape.row_quads) {
     return;
   }
-  let v = normals(vec4<u32>(i, shape.stream, 0u, 0u), vec2<u32>(seed[0], seed[1])) * shape.scale;
+  let row = i / shape.row_quads;
+  let picture = row / shape.positions % shape.pictures;
+  let own = row / (shape.positions * shape.pictures) * shape.positions + row % shape.positions; // of the picture's rows
+  let quad = own * shape.row_quads + i % shape.row_quads;
+  let scale = select(1.0, deviation[0], shape.scaled == 1u);
+  let v = normals(vec4<u32>(quad, shape.stream, 0u, 0u), seeds[picture].xy) * scale;
   let inside = vec4<u32>(4u * (i % shape.row_quads)) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(shape.cols);
   y[i] = select(vec4<f32>(), v, inside);
 }

@@ -53,9 +53,14 @@ export function permutation(n: number, seed: number): Uint32Array<ArrayBuffer> {
   return order;
 }
 
+/** n numbers from 0 up to 1, with 24 bits each, of one stream of a seed. */
+export const uniformNumbers = (n: number, seed: number, stream: number): Float32Array<ArrayBuffer> =>
+  Float32Array.from({ length: n }, (_, i) => (philox([i, stream, 0, 0], seedWords(seed))[0] >>> 8) / 2 ** 24);
+
 /** Streams of one seed, so that no two uses share numbers. */
 export const noiseStream = 0,
   stepNoiseStream = 1,
   orderStream = 2,
   textStream = 3,
-  roundingStream = 4;
+  roundingStream = 4,
+  codeStream = 5;

@@ -1,5 +1,5 @@
 import type { Recorder } from '../engine/program.ts';
-import { f32Bits, type Tensor } from '../engine/tensor.ts';
+import type { Tensor } from '../engine/tensor.ts';
 import { checkShape } from './common.ts';
 import { textStream } from './random.ts';
 import sampleTokenWgsl from './sample_token.wgsl';
@@ -16,6 +16,7 @@ export interface TokenSampling {
  * Writes the next token of a branch to its ids, at its position. Ties go to the lowest id.
  * @param logits f32 [1, vocab_size or more]
  * @param seed u32 [2], read on the device
+ * @param sampling f32 [2], temperature and top_p (see `TokenSampling`), read on the device
  */
 export function sampleToken(
   p: Recorder,
@@ -23,21 +24,22 @@ export function sampleToken(
   seed: Tensor,
   seq: Sequences,
   vocab_size: number,
-  { temperature, top_p }: TokenSampling,
+  sampling: Tensor,
 ): void {
   checkShape(
-    logits.type === 'f32' && logits.rows === 1 && logits.cols >= vocab_size && vocab_size > 0,
+    logits.type === 'f32' && logits.rows === 1 && logits.cols >= vocab_size && vocab_size > 0 && sampling.cols === 2,
     'sample_token',
-    `logits f32 [1, ${vocab_size} or more]`,
+    `logits f32 [1, ${vocab_size} or more], sampling f32 [2]`,
     logits,
+    sampling,
   );
   p.operation({
     name: 'sample_token',
     source: sampleTokenWgsl,
     constants: { lanes: 128 },
-    read: [logits, seq.position, seed],
+    read: [logits, seq.position, seed, sampling],
     write: [seq.ids],
-    uniforms: [vocab_size, seq.first ?? 0, seq.ids.pitch, textStream, f32Bits(temperature), f32Bits(top_p)],
+    uniforms: [vocab_size, seq.first ?? 0, seq.ids.pitch, textStream],
     workgroups: [1],
   });
 }

@@ -3,7 +3,24 @@
 import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
 import type { AdapterDescription } from '../engine/adapter.ts';
-import type { DescribeOptions, GenerateOptions, GenerateStep, ModelMemory, Piece } from '../model/mmar.ts';
+import {
+  type Answer as Answered,
+  type BatchOptions,
+  type ChatOptions,
+  type DecodeOptions,
+  type DescribeOptions,
+  type Drawn,
+  type EncodedImage,
+  type EncodeOptions,
+  type GenerateOptions,
+  type GenerateStep,
+  type Model,
+  type ModelMemory,
+  type Piece,
+  resultOf,
+  type StepPicture,
+} from '../model/api.ts';
+import type { ImageInput } from '../model/pictures.ts';
 import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
 import type { DeviceOptions } from '../platform/browser.ts';
@@ -50,6 +67,7 @@ export class WorkerEngine {
   onNotice: (message: string) => void = () => {};
   /** Called when the device was lost, whether or not something ran: open it and load the model again. */
   onLost: (message: string) => void = () => {};
+  private readonly models = new Set<WorkerMMAR>();
   private readonly pending = new Map<number, Pending>();
   private calls = 0;
   private broken: MMARError | undefined;
@@ -66,21 +84,24 @@ export class WorkerEngine {
     return this.call('openDevice', [options]);
   }
 
-  /** Loads a checkpoint from an address or from files by their names in its folder. */
+  /**
+   * Loads a checkpoint from an address, from the Hub (`owner/name`), or from files by their names in its folder; opens a
+   * device where none is open.
+   */
   async loadMMAR(
-    from: string | Map<string, Blob>,
+    from: string | URL | Map<string, Blob>,
     { precision, keep = true, onProgress, signal }: WorkerLoadOptions = {},
   ): Promise<WorkerMMAR> {
-    const where = typeof from === 'string' ? new URL(from, globalThis.location?.href).href : from; // as the page means it, not the worker
-    return new WorkerMMAR(
-      this,
-      await this.call<ModelDescription>(
-        'load',
-        [where, { precision, keep }],
-        signal,
-        onProgress as (value: unknown) => void,
-      ),
+    const where = from instanceof Map ? from : addressOf(String(from));
+    const description = await this.call<ModelDescription>(
+      'load',
+      [where, { precision, keep }],
+      signal,
+      onProgress as (value: unknown) => void,
     );
+    const model = new WorkerMMAR(this, description, () => this.models.delete(model));
+    this.models.add(model);
+    return model;
   }
 
   /** Runs the chessboard of `numerics/` on the open device. */
@@ -118,23 +139,23 @@ export class WorkerEngine {
     return this.send<T>(id, method, args, signal, event);
   }
 
-  /** Calls a method whose result is a stream; leaving the loop early ends it. */
-  async *stream<T>(
+  /** Calls a method whose result is a stream; leaving the loop early ends it. Returns what the stream returns. */
+  async *stream<T, R>(
     method: string,
     args: unknown[],
     signal: AbortSignal | undefined,
-    step: (value: T, stream: number) => T,
-  ): AsyncGenerator<T> {
+    step: (value: T) => T = (value) => value,
+  ): AsyncGenerator<T, R> {
     checkCancelled(signal);
-    const id = ++this.calls,
-      abort = () => this.worker.postMessage({ abort: id });
-    await this.send(id, method, args);
-    signal?.addEventListener('abort', abort);
+    const id = ++this.calls;
+    const abort = () => this.worker.postMessage({ abort: id });
+    signal?.addEventListener('abort', abort); // from the first round trip on
     try {
+      await this.send(id, method, args);
       for (;;) {
-        const { done, value } = await this.call<{ done: boolean; value: T }>('next', [id]);
-        if (done) return;
-        yield step(value, id);
+        const { done, value } = await this.call<{ done: boolean; value: unknown }>('next', [id]);
+        if (done) return value as R;
+        yield step(value as T);
       }
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -167,7 +188,7 @@ export class WorkerEngine {
 
   private hear(answer: Answer): void {
     if ('notice' in answer) this.onNotice(answer.notice);
-    else if ('lost' in answer) this.onLost(answer.lost);
+    else if ('lost' in answer) this.lose(answer.lost);
     else if ('event' in answer) this.pending.get(answer.id)?.event?.(answer.event);
     else this.settle(answer);
   }
@@ -180,6 +201,12 @@ export class WorkerEngine {
     call?.reject(code ? new MMARError(code, message) : new Error(message));
   }
 
+  private lose(message: string): void {
+    for (const model of this.models) model.onLost(message);
+    this.models.clear(); // they were on it
+    this.onLost(message);
+  }
+
   private breakDown(message: string): void {
     this.broken ??= new MMARError('device', message);
     for (const call of this.pending.values()) call.reject(this.broken);
@@ -187,46 +214,78 @@ export class WorkerEngine {
   }
 }
 
-/** A model in the worker: `MMAR`, with promises where that has plain values. */
-export class WorkerMMAR {
+/** An address as the page means it, not the worker; `owner/name` may be a model of the Hub. */
+const addressOf = (place: string): string =>
+  /^[\w.-]+\/[\w.-]+$/.test(place) ? place : new URL(place, globalThis.location?.href).href;
+
+/** An image as it can be sent. */
+const sent = (image: ImageInput): ImageInput =>
+  typeof image === 'string' || image instanceof URL ? new URL(image, globalThis.location?.href).href : image;
+
+/** A model in the worker. */
+export class WorkerMMAR implements Model {
   readonly config: ModelDescription['config'];
   readonly defaults: ModelDescription['defaults'];
+  onLost: (message: string) => void = () => {};
   private readonly id: number;
+  private closing: Promise<void> | undefined;
 
   constructor(
     private readonly engine: WorkerEngine,
     { model, config, defaults }: ModelDescription,
+    private readonly closed: () => void,
   ) {
     this.id = model;
     this.config = config;
     this.defaults = defaults;
   }
 
-  /** Draws a picture; see `MMAR.generate`. A step's `preview` and `tokens` work until the next step is asked for. */
-  generate({ signal, ...options }: GenerateOptions = {}): AsyncGenerator<GenerateStep> {
-    return this.engine.stream<GenerateStep>('generate', [this.id, options], signal, (step, stream) => ({
-      ...step,
-      preview: (signal) => this.engine.call('preview', [stream], signal),
-      tokens: () => this.engine.call('tokens', [stream]),
-    }));
+  generate(options: BatchOptions): Promise<Drawn[]>;
+  generate(options?: GenerateOptions): Promise<Drawn>;
+  async generate(options: GenerateOptions | BatchOptions = {}): Promise<Drawn | Drawn[]> {
+    const drawn = await resultOf(this.generateStream(options));
+    return 'seeds' in options ? drawn : drawn[0];
   }
 
-  /** Reads a picture; see `MMAR.describe`. */
-  describe({ signal, ...options }: DescribeOptions): AsyncGenerator<Piece> {
-    return this.engine.stream<Piece>('describe', [this.id, options], signal, (piece) => piece);
+  /** A step's pictures can be asked for as long as not many others came behind it. */
+  generateStream({ signal, ...options }: GenerateOptions | BatchOptions = {}): AsyncGenerator<GenerateStep, Drawn[]> {
+    const withFunctions = (picture: StepPicture, step: number, i: number): StepPicture => ({
+      ...picture,
+      preview: (signal) => this.engine.call('preview', [step, i], signal),
+      tokens: () => this.engine.call('tokens', [step, i]),
+      codes: () => this.engine.call('codes', [step, i]),
+    });
+    return this.engine.stream<GenerateStep, Drawn[]>('generateStream', [this.id, options], signal, (value) => {
+      const { step, ...rest } = value as GenerateStep & { step: number };
+      const pictures = rest.pictures.map((picture, i) => withFunctions(picture, step, i));
+      return { ...rest, ...pictures[0], pictures };
+    });
   }
 
-  /** A picture's tokens, f32 [L, d]. */
-  encode(picture: Picture, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>> {
-    return this.engine.call('encode', [this.id, picture], signal);
+  describe(options: DescribeOptions): Promise<Answered> {
+    return resultOf(this.describeStream(options));
   }
 
-  /** The picture of tokens, f32 [L, d]. */
-  decode(tokens: ArrayLike<number>, signal?: AbortSignal): Promise<Picture> {
-    return this.engine.call('decode', [this.id, tokens], signal);
+  describeStream({ signal, image, ...options }: DescribeOptions): AsyncGenerator<Piece, Answered> {
+    return this.engine.stream('describeStream', [this.id, { ...options, image: sent(image) }], signal);
   }
 
-  /** Runs one part of the graph; see `trace`. */
+  chat(options: ChatOptions): Promise<Answered> {
+    return resultOf(this.chatStream(options));
+  }
+
+  chatStream({ signal, ...options }: ChatOptions): AsyncGenerator<Piece, Answered> {
+    return this.engine.stream('chatStream', [this.id, options], signal);
+  }
+
+  encode({ image, signal }: EncodeOptions): Promise<EncodedImage> {
+    return this.engine.call('encode', [this.id, { image: sent(image) }], signal);
+  }
+
+  decode({ tokens, signal }: DecodeOptions): Promise<{ picture: Picture }> {
+    return this.engine.call('decode', [this.id, { tokens }], signal);
+  }
+
   trace(part: string, inputs: TraceTensors, settings: Record<string, string> = {}): Promise<TraceTensors> {
     return this.engine.call('trace', [this.id, part, inputs, settings]);
   }
@@ -235,12 +294,17 @@ export class WorkerMMAR {
     return this.engine.call('memory', [this.id]);
   }
 
-  /** Measures the device's time a part from now on, or stops; gives the seconds measured since the last call. */
   setProfile(on: boolean): Promise<Record<string, number>> {
     return this.engine.call('setProfile', [this.id, on]);
   }
 
   close(): Promise<void> {
-    return this.engine.call('close', [this.id]);
+    this.closed();
+    this.closing ??= this.engine.call('close', [this.id]);
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

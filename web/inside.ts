@@ -1,5 +1,5 @@
 /** Look inside: which tokens were known at each step, the guidance that held, and where the time went. */
-import type { DrawingStep } from '../model/drawing.ts';
+import type { GenerateStep } from '../model/api.ts';
 import { colour, dark, duration, element, make } from './dom.ts';
 
 const strip = element('steps-strip');
@@ -15,7 +15,7 @@ export function beginInside(tokens: number): void {
   element('inside-body').hidden = false;
 }
 
-export function insideStep(step: DrawingStep): void {
+export function insideStep(step: GenerateStep): void {
   const canvas = make('canvas', { width: 128, height: 128 }),
     grid = { canvas, known: known.slice(), drawn: step.drawn };
   canvas.setAttribute('role', 'img');

@@ -68,14 +68,14 @@ async function drawOne(model: WorkerMMAR, settings: Settings, of: string, signal
   announce(status.textContent);
   element('stage').scrollIntoView({ block: 'nearest', behavior: 'smooth' }); // on a phone it lies below the form
   await model.setProfile(true);
-  for await (const step of model.generate({ ...options, signal })) {
+  for await (const step of model.generateStream({ ...options, signal })) {
     const last = step.known === step.total,
       before = performance.now();
     const preview = last || previews <= previewShare * (before - start) ? await step.preview() : undefined;
     if (!last) previews += performance.now() - before;
     stage.showStep(step, preview);
     insideStep(step);
-    bar.value = step.known / step.total;
+    bar.value = step.iteration / step.iterations;
     status.textContent = `${of}Step ${step.iteration} of ${step.iterations}, ${step.known} of ${step.total} tokens, guidance ${step.guidance.toFixed(2)}`;
     if (!last || !preview) continue;
     const png = new Blob([(await encodePNG(preview)) as Uint8Array<ArrayBuffer>], { type: 'image/png' });

@@ -3,9 +3,9 @@
 import type { ErrorCode } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
 import type { AdapterDescription } from '../engine/adapter.ts';
-import type { MMARConfig } from '../model/config.ts';
-import type { DrawingSettings } from '../model/drawing.ts';
+import type { Config } from '../model/config.ts';
 import type { Prediction } from '../model/sampler.ts';
+import type { DrawingSettings } from '../model/settings.ts';
 import type { LoadProgress } from '../model/weights.ts';
 import type { BoardSettings } from '../numerics/chessboard.ts';
 import type { NumberType } from '../numerics/number_types.ts';
@@ -36,7 +36,7 @@ export interface LoadState extends LoadProgress, Traffic {
 /** A loaded model as the page sees it. */
 export interface ModelDescription {
   model: number;
-  config: MMARConfig;
+  config: Config;
   defaults: DrawingSettings;
 }
 

@@ -98,9 +98,9 @@ async function ask(loader: Loader, question: string): Promise<void> {
     status.textContent = 'Looking …';
     element('answers').prepend(answer);
     let pieces = 0;
-    for await (const { text, id } of model.describe({ image: picture, question, signal: stop.signal })) {
+    for await (const { text, id } of model.describeStream({ image: picture, question, signal: stop.signal })) {
       said.append(text);
-      if (id >= 0) pieces++;
+      if (id !== undefined) pieces++;
     }
     status.textContent = `${pieces} tokens in ${duration((performance.now() - start) / 1000)}.`;
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The settings of a drawing: the form, and the address that carries them to somebody else. */
-import type { DrawingSettings } from '../model/drawing.ts';
+import type { DrawingSettings } from '../model/settings.ts';
 import { element } from './dom.ts';
 
 export interface Settings {

@@ -1,7 +1,7 @@
 /** The picture that is being drawn: what is known shows, the rest is covered, what was just drawn stands out. */
 
 import type { Picture } from '../base/platform.ts';
-import type { GenerateStep } from '../model/mmar.ts';
+import type { GenerateStep } from '../model/api.ts';
 import { colour, dark, element } from './dom.ts';
 
 const canvas = element<HTMLCanvasElement>('stage'),

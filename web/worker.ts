@@ -5,27 +5,38 @@ import type { Picture } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
 import { openCheckpoint } from '../loaders/checkpoint.ts';
 import { memorySource } from '../loaders/memory_source.ts';
-import { type DescribeOptions, type GenerateOptions, type GenerateStep, loadMMAR, type MMAR } from '../model/mmar.ts';
-import { type TraceTensors, trace } from '../model/trace.ts';
+import type {
+  BatchOptions,
+  ChatOptions,
+  DecodeOptions,
+  DescribeOptions,
+  EncodeOptions,
+  GenerateOptions,
+  GenerateStep,
+  StepPicture,
+} from '../model/api.ts';
+import { loadMMAR, type MMAR } from '../model/mmar.ts';
+import { openPlace } from '../model/place.ts';
+import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
 import { scatter } from '../numerics/scatter.ts';
 import { ChessboardRun } from '../numerics/simulation.ts';
 import { blockSource } from '../platform/block_source.ts';
-import { absolute, type DeviceOptions, openDevice } from '../platform/browser.ts';
+import { absolute, browserPlatform, type DeviceOptions, openDevice } from '../platform/browser.ts';
 import { deleteKeptModel, keptModels, opfsKeep } from '../platform/opfs.ts';
 import { LoadMeter } from './load_meter.ts';
 import type { Answer, Call, ChessboardCall, ChessboardState, ModelDescription } from './protocol.ts';
 
-interface Stream {
-  steps: AsyncGenerator<unknown>;
-  step?: GenerateStep;
-}
+/** Steps whose pictures can be asked for: the latest of all streams. */
+const mostSteps = 256;
 
 const stops = new Map<number, AbortController>(),
   models = new Map<number, MMAR>(),
-  streams = new Map<number, Stream>();
+  streams = new Map<number, AsyncGenerator<unknown, unknown>>(),
+  steps = new Map<number, StepPicture[]>();
 let device: Device | undefined,
-  made = 0;
+  made = 0,
+  stepped = 0;
 
 const say = (answer: Answer, transfer: Transferable[] = []) =>
   (globalThis as unknown as Worker).postMessage(answer, transfer);
@@ -66,19 +77,20 @@ const methods = {
   },
 
   async load(
-    { signal, event }: CallContext,
+    context: CallContext,
     from: string | Map<string, Blob>,
     { precision, keep }: { precision?: Activations; keep?: boolean },
   ): Promise<ModelDescription> {
-    if (!device) throw new MMARError('usage', 'no device is open: call open_device first');
+    if (!device) await methods.openDevice(context, {});
+    const { signal, event } = context;
     const meter = new LoadMeter(event),
       store = keep && typeof from === 'string' ? await opfsKeep(notice) : undefined;
     if (keep && typeof from === 'string' && !store)
       notice('this browser keeps no files for this page, so the model is loaded anew at each visit');
+    const open = (where: string) =>
+      blockSource(absolute(where), { keep: store, onTraffic: (traffic) => meter.set(traffic) });
     const source =
-      typeof from === 'string'
-        ? blockSource(absolute(from), { keep: store, onTraffic: (traffic) => meter.set(traffic) })
-        : memorySource('the picked files', from);
+      typeof from === 'string' ? await openPlace(from, open, signal) : memorySource('the picked files', from);
     try {
       const checkpoint = await openCheckpoint(source, signal);
       let size = 0;
@@ -86,8 +98,9 @@ const methods = {
         size += (await source.size(file, signal)) ?? 0;
       meter.set({ size });
       const model = await loadMMAR(checkpoint, {
-        device,
+        device: device!,
         precision,
+        platform: browserPlatform,
         onProgress: (progress) => meter.set(progress),
         signal,
       });
@@ -104,40 +117,42 @@ const methods = {
     models.delete(model);
   },
 
-  async generate({ id }: CallContext, model: number, options: GenerateOptions) {
-    streams.set(id, { steps: find(models, model, 'model').generate({ ...options, signal: stops.get(id)!.signal }) });
+  async generateStream({ id, signal }: CallContext, model: number, options: GenerateOptions | BatchOptions) {
+    streams.set(id, find(models, model, 'model').generateStream({ ...options, signal }));
   },
 
-  async describe({ id }: CallContext, model: number, options: DescribeOptions) {
-    streams.set(id, { steps: find(models, model, 'model').describe({ ...options, signal: stops.get(id)!.signal }) });
+  async describeStream({ id, signal }: CallContext, model: number, options: DescribeOptions) {
+    streams.set(id, find(models, model, 'model').describeStream({ ...options, signal }));
   },
 
-  /** The next step of a stream; functions stay here. */
+  async chatStream({ id, signal }: CallContext, model: number, options: ChatOptions) {
+    streams.set(id, find(models, model, 'model').chatStream({ ...options, signal }));
+  },
+
+  /** The next step of a stream, or its result; a step's functions stay here, under its number. */
   async next(_: CallContext, stream: number) {
-    const found = find(streams, stream, 'run'),
-      { done, value } = await found.steps.next();
-    if (done) return { done };
-    found.step = value as GenerateStep;
-    return {
-      done,
-      value: Object.fromEntries(Object.entries(value as object).filter(([, v]) => typeof v !== 'function')),
-    };
+    const { done, value } = await find(streams, stream, 'run').next();
+    if (done || !isDrawing(value)) return { done, value };
+    steps.set(++stepped, value.pictures);
+    if (steps.size > mostSteps) steps.delete(steps.keys().next().value!);
+    return { done, value: { ...data(value), pictures: value.pictures.map(data), step: stepped } };
   },
 
   async finish(_: CallContext, stream: number) {
-    await streams.get(stream)?.steps.return(undefined);
+    await streams.get(stream)?.return(undefined);
     streams.delete(stream);
     stops.delete(stream);
   },
 
-  preview: ({ signal }: CallContext, stream: number) => find(streams, stream, 'run').step!.preview(signal),
-  tokens: (_: CallContext, stream: number) => find(streams, stream, 'run').step!.tokens(),
-  encode: ({ signal }: CallContext, model: number, picture: Picture) =>
-    find(models, model, 'model').encode(picture, signal),
-  decode: ({ signal }: CallContext, model: number, tokens: ArrayLike<number>) =>
-    find(models, model, 'model').decode(tokens, signal),
+  preview: ({ signal }: CallContext, step: number, picture: number) => pictureOf(step, picture).preview(signal),
+  tokens: (_: CallContext, step: number, picture: number) => pictureOf(step, picture).tokens(),
+  codes: (_: CallContext, step: number, picture: number) => pictureOf(step, picture).codes(),
+  encode: ({ signal }: CallContext, model: number, options: EncodeOptions) =>
+    find(models, model, 'model').encode({ ...options, signal }),
+  decode: ({ signal }: CallContext, model: number, options: DecodeOptions) =>
+    find(models, model, 'model').decode({ ...options, signal }),
   trace: (_: CallContext, model: number, part: string, inputs: TraceTensors, settings: Record<string, string>) =>
-    trace(find(models, model, 'model'), part, inputs, settings),
+    find(models, model, 'model').trace(part, inputs, settings),
   memory: async (_: CallContext, model: number) => find(models, model, 'model').memory(),
   setProfile: async (_: CallContext, model: number, on: boolean) => find(models, model, 'model').setProfile(on),
   /** Runs the chessboard; tells its steps, and where the points are by then. */
@@ -162,6 +177,15 @@ const methods = {
   deleteKept: (_: CallContext, url: string) => deleteKeptModel(url),
 };
 
+const isDrawing = (value: unknown): value is GenerateStep =>
+  typeof value === 'object' && !!value && 'pictures' in value;
+
+/** What can be sent of an object: all but its functions. */
+const data = (value: object): object =>
+  Object.fromEntries(Object.entries(value).filter(([key, v]) => typeof v !== 'function' && key !== 'pictures'));
+
+const pictureOf = (step: number, picture: number): StepPicture => find(steps, step, 'step')[picture];
+
 /** What a failure is to the page: where the device was lost, that is why, whatever the browser says first. */
 async function explain(error: unknown, used: Device | undefined): Promise<{ code?: ErrorCode; message: string }> {
   if (error instanceof MMARError) return { code: error.code, message: error.message };
@@ -172,6 +196,12 @@ async function explain(error: unknown, used: Device | undefined): Promise<{ code
     return { code: (failure as MMARError).code, message: (failure as MMARError).message };
   }
   return { message: `${(error as Error)?.name}: ${(error as Error)?.message}` };
+}
+
+/** Pixels that are handed over and not copied. */
+function pixelsOf(value: unknown): Transferable[] {
+  const picture = (value as { picture?: Picture } | undefined)?.picture ?? (value as Picture | undefined);
+  return picture?.data?.buffer instanceof ArrayBuffer ? [picture.data.buffer] : [];
 }
 
 async function answer(id: number, method: string, args: unknown[]): Promise<void> {
@@ -185,8 +215,7 @@ async function answer(id: number, method: string, args: unknown[]): Promise<void
     ) => Promise<unknown>;
     if (!run) throw new MMARError('usage', `the worker has no ${method}`);
     const value = await run({ id, signal: stop.signal, event: (event) => say({ id, event }) }, ...args);
-    const pixels = (value as Picture | undefined)?.data?.buffer;
-    say({ id, value }, pixels ? [pixels as ArrayBuffer] : []);
+    say({ id, value }, pixelsOf(value));
   } catch (error) {
     say({ id, error: await explain(error, used) });
   } finally {

@@ -11,7 +11,7 @@ const sampled = (part: string, vocab: number, temperature: number, topP: number)
       t('u32', 2),
       { branches: 1, capacity: 1, position: t('u32', 1), ids: t('u32', 1, 1) },
       vocab,
-      { temperature, top_p: topP },
+      p.constant('sampling', 'f32', [2], [temperature, topP]),
     ),
 });
 

@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { openCheckpoint } from '../../loaders/checkpoint.ts';
 import type { Message } from '../../loaders/tokenizer.ts';
-import { loadQwen2, type TextModel } from '../../model/chat.ts';
+import { loadQwen2, type TextModel } from '../../model/text_model.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { say } from '../errors.ts';
 import { type CommonOptions, count, option, real, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
-import { withDevice } from '../session.ts';
+import { printed, withDevice } from '../session.ts';
 
 interface Options extends CommonOptions {
   system?: string;
@@ -92,14 +92,10 @@ async function talk(
 
   async function answerTo(turns: Message[]): Promise<string> {
     const start = performance.now();
-    let answer = '',
-      tokens = 0;
-    for await (const piece of model.reply(turns, { max_new_tokens, temperature, top_p, seed, signal })) {
-      answer += piece.text;
-      if (piece.id >= 0) tokens++;
-      if (!json) process.stdout.write(piece.text);
-    }
-    console.log(json ? JSON.stringify({ text: answer, tokens, seconds: secondsSince(start) }) : '');
-    return answer;
+    const stream = model.chatStream({ messages: turns, max_new_tokens, temperature, top_p, seed, signal });
+    const { text, finishReason, usage } = await printed(stream, !json);
+    const seconds = secondsSince(start);
+    console.log(json ? JSON.stringify({ text, tokens: usage.answerTokens, finish_reason: finishReason, seconds }) : '');
+    return text;
   }
 }

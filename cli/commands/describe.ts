@@ -3,7 +3,7 @@ import { say } from '../errors.ts';
 import { readPicture } from '../files.ts';
 import { type CommonOptions, count, option, real, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
-import { withModel } from '../session.ts';
+import { printed, withModel } from '../session.ts';
 
 interface Options extends CommonOptions {
   question: string;
@@ -49,18 +49,13 @@ async function describe(file: string, options: Options): Promise<void> {
   const image = await readPicture(file);
   await withModel(options, async ({ model, adapter, progress, signal }) => {
     const start = performance.now();
-    let text = '',
-      tokens = 0;
     progress.busy('reading the picture');
-    for await (const piece of model.describe({ image, question, max_new_tokens, temperature, top_p, seed, signal })) {
-      progress.stop();
-      text += piece.text;
-      if (piece.id >= 0) tokens++; // what is left of the text at the end has no token of its own
-      if (!json) process.stdout.write(piece.text);
-    }
+    const stream = model.describeStream({ image, question, max_new_tokens, temperature, top_p, seed, signal });
+    const { text, finishReason, usage } = await printed(stream, !json, () => progress.stop());
     progress.stop();
     const seconds = secondsSince(start);
-    console.log(json ? JSON.stringify({ text, tokens, seconds }) : '');
+    const tokens = usage.answerTokens;
+    console.log(json ? JSON.stringify({ text, tokens, finish_reason: finishReason, seconds }) : '');
     if (options.verbose) say(`${tokens} tokens in ${seconds.toFixed(2)} s on ${adapter}`);
   });
 }

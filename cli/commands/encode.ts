@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Command } from 'commander';
+import type { TraceTensors } from '../../model/trace.ts';
 import { beside, checkOutput, readPicture, writeTensors } from '../files.ts';
 import { type CommonOptions, option, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
@@ -34,18 +35,16 @@ async function encode(file: string, options: CommonOptions & { output?: string }
   checkOutput(output, '.safetensors');
   const picture = await readPicture(file);
   await withModel(options, async ({ model, progress, signal }) => {
-    const {
-        image_tokens,
-        image_tokenizer: { embed_dim, resolution },
-      } = model.config,
+    const { resolution } = model.config.image_tokenizer,
       start = performance.now();
     progress.busy('encoding');
-    const tokens = await model.encode(picture, signal),
-      seconds = secondsSince(start),
-      shape = [image_tokens, embed_dim];
+    const { tokens, codes, shape } = await model.encode({ image: picture, signal }),
+      seconds = secondsSince(start);
     const db = psnrTo(picture, await model.decodePixels(tokens, signal), resolution);
     progress.stop();
-    await writeTensors(output, new Map([['tokens', { shape, values: tokens }]]), {
+    const outputs: TraceTensors = new Map([['tokens', { shape, values: tokens }]]);
+    if (codes) outputs.set('codes', { shape: [codes.length], values: codes, integers: true });
+    await writeTensors(output, outputs, {
       part: 'encode',
       picture: path.basename(file),
       resolution: String(resolution),

@@ -1,16 +1,19 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { Picture } from '../../base/platform.ts';
-import type { DrawingSettings } from '../../model/drawing.ts';
+import type { Drawn } from '../../model/api.ts';
 import type { MMAR } from '../../model/mmar.ts';
+import { type DrawingKey, type DrawingSettings, drawingSettings } from '../../model/settings.ts';
+import { planSettings } from '../../model/variants/index.ts';
 import { usage } from '../errors.ts';
 import { checkOutput, isFolder, writePicture } from '../files.ts';
-import { type CommonOptions, count, oneOf, option, real, someText, withCommon } from '../options.ts';
+import { type CommonOptions, count, option, someText, withCommon } from '../options.ts';
 import { megabytes, secondsSince, table } from '../progress.ts';
 import { type Session, withModel } from '../session.ts';
+import { settingOption } from '../setting_options.ts';
 
 interface Options extends CommonOptions, Partial<Omit<DrawingSettings, 'cfg_schedule'>> {
   cfgSchedule?: DrawingSettings['cfg_schedule'];
+  batch: number;
   output?: string;
   seed: number;
   count: number;
@@ -26,7 +29,7 @@ Examples:
   mmar generate rocket --json | jq .pictures[0].file`;
 
 export function addGenerate(program: Command): void {
-  withCommon(
+  const command = withCommon(
     program
       .command('generate')
       .description('Draw pictures from words.')
@@ -41,24 +44,15 @@ export function addGenerate(program: Command): void {
     )
     .addOption(option('--seed <n>', 'the same seed gives the same picture', count(0)).default(0))
     .addOption(option('-n, --count <n>', 'how many pictures, with seeds from --seed up', count(1)).default(1))
-    .addOption(option('--cfg <w>', 'guidance: 1 is none, more follows the words more closely', real(0)))
-    .addOption(
-      option(
-        '--cfg-schedule <name>',
-        'constant, or linear: from 1 up to --cfg as tokens become known',
-        oneOf('constant', 'linear'),
-      ),
-    )
-    .addOption(option('--iterations <n>', 'iterations of the masked AR', count(1)))
-    .addOption(option('--steps <n>', 'diffusion steps of each token', count(1)))
-    .addOption(option('--eta <x>', '0 is DDIM, 1 is DDPM', real(0, 1)))
-    .addOption(option('--temperature <t>', 'multiplies the noise', real(0)))
+    .addOption(option('--batch <n>', 'how many of them are drawn side by side', count(1)).default(1))
     .option('--profile', 'print the seconds that each part took on the device')
     .addHelpText(
       'after',
       `\nSettings that are not given are the checkpoint's own (generation_config.json).\n${examples}`,
     )
     .action(generate);
+  for (const key of Object.keys(drawingSettings) as DrawingKey[])
+    command.addOption(settingOption(key, drawingSettings[key]));
 }
 
 async function generate(prompt: string, options: Options): Promise<void> {
@@ -68,57 +62,63 @@ async function generate(prompt: string, options: Options): Promise<void> {
   const files = Array.from({ length: count }, (_, i) => fileName(options.output, prompt, seed + i, i + 1, count));
   for (const file of files) checkOutput(file, '.png');
 
+  const settings = settingsOf(options);
   await withModel(
     options,
     async (session) => {
       const { model, adapter } = session,
         pictures: { file: string; seed: number; seconds: number }[] = [];
-      if (options.profile || json) model.setProfile(true);
-      for (const [i, file] of files.entries()) {
+      if (options.profile || json) await model.setProfile(true);
+      for (let first = 0; first < count; first += options.batch) {
         const start = performance.now(),
-          picture = await draw(session, prompt, { ...options, seed: seed + i }),
-          seconds = secondsSince(start);
-        await writePicture(file, picture);
-        pictures.push({ file, seed: seed + i, seconds });
-        if (!json) console.log(`${file}  seed ${seed + i}  ${seconds.toFixed(2)} s`);
+          seeds = Array.from({ length: Math.min(options.batch, count - first) }, (_, i) => seed + first + i),
+          drawn = await draw(session, prompt, seeds, settings),
+          seconds = secondsSince(start) / seeds.length;
+        for (const [i, { picture }] of drawn.entries()) {
+          const file = files[first + i];
+          await writePicture(file, picture);
+          pictures.push({ file, seed: seeds[i], seconds });
+          if (!json) console.log(`${file}  seed ${seeds[i]}  ${seconds.toFixed(2)} s`);
+        }
       }
-      const { weights, peak } = model.memory(),
-        profile = model.setProfile(false);
+      const { weights, peak } = await model.memory(),
+        profile = await model.setProfile(false);
       if (json) console.log(JSON.stringify({ pictures, memory: { weights, peak }, adapter, profile }));
-      else console.log(summary(model, adapter, options.profile ? profile : {}).join('\n'));
+      else console.log((await summary(model, adapter, options.profile ? profile : {})).join('\n'));
     },
-    ({ diffusion: { timesteps } }) => {
-      if (options.steps !== undefined && options.steps > timesteps)
-        throw usage(`--steps is ${options.steps}; give a whole number from 1 to ${timesteps}, all that this model has`);
-    },
+    (config) => planSettings(config, settings),
   );
 }
 
-/** One picture, with a bar over its iterations. */
-async function draw({ model, progress, signal }: Session, prompt: string, options: Options): Promise<Picture> {
-  const { seed, cfg, cfgSchedule: cfg_schedule, iterations, steps, eta, temperature } = options;
-  let picture: Picture | undefined;
-  progress.start(`${prompt || 'anything'}, seed ${seed}`, iterations ?? model.defaults.iterations);
-  for await (const step of model.generate({
-    prompt,
-    seed,
-    cfg,
-    cfg_schedule,
-    iterations,
-    steps,
-    eta,
-    temperature,
-    signal,
-  })) {
-    progress.update(step.iteration);
-    if (step.known === step.total) picture = await step.preview(signal);
-  }
-  progress.stop();
-  return picture!;
+/** The settings that were given, by their own names. */
+function settingsOf({ cfgSchedule: cfg_schedule, ...options }: Options): Partial<DrawingSettings> {
+  const { iterations, steps, cfg, eta, temperature } = options;
+  return { iterations, steps, cfg, cfg_schedule, eta, temperature };
 }
 
-function summary(model: MMAR, adapter: string, profile: Record<string, number>): string[] {
-  const { weights, peak } = model.memory(),
+/** Pictures drawn side by side, with a bar over their iterations. */
+async function draw(
+  { model, progress, signal }: Session,
+  prompt: string,
+  seeds: number[],
+  settings: Partial<DrawingSettings>,
+): Promise<Drawn[]> {
+  const stream = model.generateStream({ prompt, seeds, ...settings, signal });
+  const label = `${prompt || 'anything'}, ${seeds.length > 1 ? `seeds ${seeds[0]} to ${seeds.at(-1)}` : `seed ${seeds[0]}`}`;
+  try {
+    for (;;) {
+      const { done, value } = await stream.next();
+      if (done) return value;
+      if (value.iteration === 1 || !progress.shown) progress.start(label, value.iterations);
+      progress.update(value.iteration);
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+async function summary(model: MMAR, adapter: string, profile: Record<string, number>): Promise<string[]> {
+  const { weights, peak } = await model.memory(),
     total = Object.values(profile).reduce((sum, s) => sum + s, 0);
   const parts = Object.entries(profile).map(([part, seconds]) => [
     part,

@@ -2,12 +2,12 @@ import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { Device } from '../../engine/device.ts';
 import type { Checkpoint } from '../../loaders/checkpoint.ts';
-import type { MMARConfig } from '../../model/config.ts';
+import type { Config } from '../../model/config.ts';
 import { readConfig } from '../../model/mmar.ts';
-import { planParts } from '../../model/parts.ts';
+import { withSettings } from '../../model/overrides.ts';
 import { type MemoryPlan, planMemory } from '../../model/plan.ts';
 import { declaredCheckpoint } from '../../model/random_weights.ts';
-import { withSettings } from '../../model/settings.ts';
+import { planSystem } from '../../model/variants/index.ts';
 import type { Activations } from '../../model/weights.ts';
 import { availableMemory } from '../../platform/memory.ts';
 import { closeGPU, nodeAdapter } from '../../platform/node_gpu.ts';
@@ -73,7 +73,7 @@ async function inspect(dir: string | undefined, options: Options): Promise<void>
   try {
     const config = await readConfig(checkpoint, stopSignal);
     const parts = sumUp(checkpoint),
-      found = planParts(checkpoint, config, 'bf16').weights.compare(checkpoint);
+      found = planSystem(checkpoint, config, 'bf16').weights.compare(checkpoint);
     const plan = options.plan ? await planFor(checkpoint, config, precision, options.adapter) : undefined;
     if (json) console.log(JSON.stringify({ model: source.name, config, parts, ...found, plan: snakeKeys(plan) }));
     else
@@ -107,7 +107,7 @@ interface Planned extends MemoryPlan {
 
 async function planFor(
   checkpoint: Checkpoint,
-  config: MMARConfig,
+  config: Config,
   precision: Activations,
   choice?: string,
 ): Promise<Planned> {

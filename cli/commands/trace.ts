@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
-import { trace as runTrace, type TraceTensors, traceParts } from '../../model/trace.ts';
+import { type TraceTensors, traceSettings } from '../../model/trace.ts';
+import { traceParts } from '../../model/variants/index.ts';
 import { traceTrain, trainTraceSettings } from '../../training/trace.ts';
 import { type Comparison, compareOutputs, compareTraining } from '../compare.ts';
 import { usage } from '../errors.ts';
@@ -17,16 +18,7 @@ interface Options extends CommonOptions {
 }
 
 const parts = [...traceParts, 'train'];
-const settings = [
-  'steps',
-  'cfg',
-  'cfg_schedule',
-  'eta',
-  'temperature',
-  'iterations',
-  'max_new_tokens',
-  ...trainTraceSettings,
-];
+const settings = [...traceSettings, ...trainTraceSettings];
 
 const help = `
 Parts: ${parts.join(', ')}. Inputs and outputs: docs/trace.md.
@@ -73,7 +65,7 @@ function splitSettings(all: Record<string, string> = {}): {
 }
 
 async function trace(part: string, options: Options): Promise<void> {
-  if (!(parts as string[]).includes(part))
+  if (!parts.includes(part))
     throw usage(`there is no part ${JSON.stringify(part)}; give one of ${parts.join(', ')}`);
   if (!options.out && !options.compare) throw usage('trace has nowhere to put the result; give --out or --compare');
   if (options.out) checkOutput(options.out, '.safetensors');
@@ -87,7 +79,7 @@ async function trace(part: string, options: Options): Promise<void> {
     const start = performance.now(),
       outputs = await (part === 'train'
         ? traceTrain(model, tensors, { ...metadata, ...own })
-        : runTrace(model, part, tensors, { ...metadata, ...own })),
+        : model.trace(part, tensors, { ...metadata, ...own })),
       seconds = secondsSince(start);
     progress.stop();
     if (options.out) await writeTensors(options.out, outputs, { ...metadata, ...own, part });

@@ -7,7 +7,8 @@ import { type Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
 import { compose } from '../../loaders/compose.ts';
 import { toF32 } from '../../loaders/safetensors.ts';
 import { loadMMAR } from '../../model/mmar.ts';
-import { withSettings } from '../../model/settings.ts';
+import type { MMARSystem } from '../../model/variants/index.ts';
+import { withSettings } from '../../model/overrides.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { nodeAdapter } from '../../platform/node_gpu.ts';
 import { advance } from '../../shaders/advance.ts';
@@ -23,7 +24,8 @@ const layers = process.env.MMAR_LAYERS;
 if (layers)
   checkpoint = await compose(checkpoint, { config: (json) => withSettings(json, { 'llm.num_hidden_layers': layers }) });
 const model = await loadMMAR(checkpoint, { device, precision: 'f32' }),
-  { config, parts } = model;
+  parts = model.system as MMARSystem,
+  { config } = parts;
 const { llm, vit, diffusion, image_tokenizer } = parts,
   L = config.image_tokens,
   H = config.llm.hidden_size,

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MMARError } from '../../base/error.ts';
 import { parseConfig } from '../../model/config.ts';
-import { withSettings } from '../../model/settings.ts';
+import { withSettings } from '../../model/overrides.ts';
 
 type JSONObject = { [key: string]: unknown };
 const parse = (text: string): JSONObject => JSON.parse(text) as JSONObject;

@@ -1,4 +1,6 @@
-// Every golden case against the reference's expected output: f32 within 1e-4, bf16 within 1.5 times the reference's own.
+// Every golden case against the reference's expected output: f32 within 1e-4 and ids and codes the same, bf16 within 1.5
+// times the reference's own error. A drawing's bf16 tokens, where one difference moves all that follow, are held to a
+// drawing's own spread. Training's cases have a test of their own.
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -12,33 +14,37 @@ import { device, relativeRms } from '../gpu.ts';
 const root = process.env.MMAR_GOLDEN ?? 'tests/golden';
 const only = process.env.MMAR_CASE ?? '';
 
-if (!fs.existsSync(root)) {
-  console.log(`skipped: no golden cases in ${root}; MMAR_GOLDEN names their folder`);
-  test.skip();
-}
+/** Figures that bf16 is held to where the file has none for it. */
+const bf16Bounds: Record<string, number> = { generate: 1 };
 
-for (const folder of fs.existsSync(root) ? ['plain', 'untied-epsilon'] : []) {
+for (const folder of ['plain', 'untied-epsilon', 'vq', 'transfusion']) {
   const cases = path.join(root, folder, 'cases');
   for (const precision of ['f32', 'bf16'] as const) {
     let model: MMAR | undefined;
-    for (const file of fs.readdirSync(cases).filter((f) => f.includes(only))) {
+    for (const file of fs.readdirSync(cases).filter((f) => f.includes(only) && !f.startsWith('train'))) {
       test(`${folder} ${file} ${precision}`, async () => {
         model ??= await loadMMAR(nodePlatform.source(path.join(root, folder)), { device, precision });
         const { tensors, metadata } = await readTensors(path.join(cases, file));
         const out = await trace(model, metadata.part, tensors, metadata);
-        for (const [name, { values, integers }] of out) {
-          const expect = tensors.get(`expect.${name}`)!.values,
-            reference = tensors.get(`expect_bf16.${name}`);
-          if (integers && precision === 'f32') assert.equal([...Array.from(values)], [...Array.from(expect)], name);
-          if (integers) continue;
-          const error = relativeRms(values, expect),
-            bf16 = reference ? relativeRms(reference.values, expect) : 0;
-          if (precision === 'f32') assert.ok(error <= 1e-4, `${name}: ${error}`);
-          else if (metadata.part !== 'generate')
-            assert.ok(error <= 1.5 * bf16, `${name}: ${error}, the reference's own ${bf16}`);
+        const wanted = [...tensors.keys()].filter((name) => name.startsWith('expect.')).map((name) => name.slice(7));
+        assert.ok(wanted.length > 0);
+        for (const name of wanted) {
+          const { values, integers } = out.get(name)!;
+          const expect = tensors.get(`expect.${name}`)!.values;
+          if (integers) {
+            if (precision === 'f32') assert.equal([...Array.from(values)], [...Array.from(expect)], name);
+            else assert.is(values.length > 0 && Array.from(values).every(Number.isInteger), true, name);
+            continue;
+          }
+          const reference = tensors.get(`expect_bf16.${name}`);
+          const error = relativeRms(values, expect);
+          const own = reference ? 1.5 * relativeRms(reference.values, expect) : Infinity;
+          const bound =
+            precision === 'f32' ? 1e-4 : Math.min(bf16Bounds[metadata.part] ?? own, Math.max(own, 1e-9) * 40);
+          assert.ok(error <= bound, `${name}: ${error}, over ${bound}`);
           if (process.env.MMAR_VERBOSE)
             console.log(
-              `${folder} ${file} ${precision} ${name}: ${error.toExponential(2)}, reference bf16 ${bf16.toExponential(2)}`,
+              `${folder} ${file} ${precision} ${name}: ${error.toExponential(2)}, 1.5 × the reference's ${own.toExponential(2)}`,
             );
         }
       });

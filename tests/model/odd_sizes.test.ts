@@ -8,9 +8,10 @@ import { openCheckpoint } from '../../loaders/checkpoint.ts';
 import { memorySource } from '../../loaders/memory_source.ts';
 import { safetensorsBytes } from '../../loaders/safetensors.ts';
 import { asMMAR, type MMARConfig, parseConfig } from '../../model/config.ts';
-import { loadMMAR, type MMAR, planesToRows, rowsToPlanes } from '../../model/mmar.ts';
-import { Parts } from '../../model/parts.ts';
+import { planesToRows, rowsToPlanes } from '../../model/image_codec.ts';
+import { loadMMAR, type MMAR } from '../../model/mmar.ts';
 import { type TraceTensors, trace } from '../../model/trace.ts';
+import { systemOf } from '../../model/variants/index.ts';
 import { Weights } from '../../model/weights.ts';
 import { bf16, device, hardwareDevice, numbers, relativeRms } from '../gpu.ts';
 import { flat, ReferenceModel, rowsOf } from './reference.ts';
@@ -63,7 +64,7 @@ const models: Record<string, object> = {
 /** A checkpoint of bf16 random weights for a config, as a source and as plain numbers. */
 function randomCheckpoint(json: object): { source: Source; config: MMARConfig; weights: Map<string, Float32Array> } {
   const config = asMMAR(parseConfig(json, 'test'), 'test'),
-    { required } = new Parts(new Weights('bf16', 'bf16', Infinity), config).weights,
+    { required } = systemOf(new Weights('bf16', 'bf16', Infinity), config).weights,
     weights = new Map<string, Float32Array>();
   let seed = 1;
   for (const [name, shape] of required) {
@@ -114,7 +115,7 @@ for (const [name, json] of Object.entries(models)) {
     pixels = numbers(3 * S * S, 'f32', 12);
 
   test(`${name}: what was loaded and is saved again is the file, bit for bit`, async () => {
-    const parts = new Parts(new Weights('bf16', 'bf16', device.maxBinding), config).weights,
+    const parts = systemOf(new Weights('bf16', 'bf16', device.maxBinding), config).weights,
       checkpoint = await openCheckpoint(source);
     await parts.load(device, checkpoint);
     for (const [tensor, shape] of parts.required) {

@@ -9,12 +9,12 @@ import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
 import { compose } from '../../loaders/compose.ts';
 import { memorySource } from '../../loaders/memory_source.ts';
 import { type DType, safetensorsBytes, type TensorData } from '../../loaders/safetensors.ts';
-import { loadQwen2 } from '../../model/chat.ts';
 import { loadMMAR, readConfig } from '../../model/mmar.ts';
-import { planParts } from '../../model/parts.ts';
+import { withSettings } from '../../model/overrides.ts';
 import { planMemory } from '../../model/plan.ts';
 import { declaredTensors, RandomTensor, shardsOf } from '../../model/random_weights.ts';
-import { withSettings } from '../../model/settings.ts';
+import { loadQwen2 } from '../../model/text_model.ts';
+import { planSystem } from '../../model/variants/index.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { permutation } from '../../shaders/random.ts';
 import { device, smallDevice } from '../gpu.ts';
@@ -103,7 +103,7 @@ async function drawAndRead(
 ): Promise<{ tokens: Float32Array; pixels: Float32Array; ids: number[]; memory: { weights: number; peak: number } }> {
   const model = await loadMMAR(from, { device: on }),
     before = [5, 9, 1029, 700, 3],
-    input = { before, uncond: [5, 3], order: permutation(16, 3), noise: { seed: 4 } };
+    input = { before, uncond: [5, 3], pictures: [{ order: permutation(16, 3), chance: { seed: 4 } }] };
   let tokens = new Float32Array();
   for await (const step of model.draw(input, settings)) if (step.known === step.total) tokens = await step.tokens();
   const pixels = await model.decodePixels(tokens),
@@ -113,7 +113,7 @@ async function drawAndRead(
     { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 6, eosIds: [] },
   ))
     ids.push(id);
-  const memory = model.memory();
+  const memory = await model.memory();
   await model.close();
   return { tokens, pixels, ids, memory };
 }
@@ -123,7 +123,7 @@ test('tensors in pieces give the same bits', async () => {
   assert.ok(whole.tokens.some((x) => x !== 0) && whole.tokens.every(Number.isFinite));
   const small = await smallDevice(1 << 16),
     from = await checkpointOf(config);
-  const split = planParts(from, await readConfig(from), 'bf16', small.maxBinding)
+  const split = planSystem(from, await readConfig(from), 'bf16', small.maxBinding)
     .weights.tensors.filter(({ pieces }) => pieces.length > 1)
     .map(({ name }) => name);
   for (const name of ['llm.model.embed_tokens.weight', 'mlp.gate_proj+'])
@@ -190,7 +190,7 @@ test('a model that does not fit is refused before anything is loaded, with the n
 test('a device that runs out of memory while the weights get theirs gives it all back', async () => {
   const { device: dry, held } = dryDevice(undefined, { capacity: 100_000 }),
     from = await checkpointOf(config);
-  const parts = planParts(from, await readConfig(from), 'bf16');
+  const parts = planSystem(from, await readConfig(from), 'bf16');
   await refuses(parts.weights.load(dry, from), 'adapter', /no memory for .+ of weights; choose .*--set/);
   parts.weights.release(dry);
   assert.equal([held(/./), dry.memory.held], [0, 0]);
@@ -262,7 +262,7 @@ test('settings: values, and keys that are not there', async () => {
 test('fewer layers of a checkpoint', async () => {
   const from = await checkpointOf(config),
     fewer = await compose(from, { config: (json) => withSettings(json, { 'llm.num_hidden_layers': '1' }) });
-  const parts = planParts(fewer, await readConfig(fewer), 'bf16'),
+  const parts = planSystem(fewer, await readConfig(fewer), 'bf16'),
     { missing, wrong, unexpected } = parts.weights.compare(fewer);
   assert.equal([missing, wrong], [[], []]);
   assert.ok(unexpected.length > 0 && unexpected.every((name) => name.includes('layers.1.')));
@@ -293,7 +293,7 @@ test('a plain Qwen2 folder as the text model, and alone', async () => {
   assert.is(composed.place('llm.model.norm.weight').source, plain.source);
   assert.is(composed.place('llm.model.layers.0.mlp.up_proj.lora_A.weight').source, other.source);
   assert.equal(await composed.json('generation_config.json'), { eos_token_id: [3] });
-  const parts = planParts(composed, await readConfig(composed), 'bf16'),
+  const parts = planSystem(composed, await readConfig(composed), 'bf16'),
     found = parts.weights.compare(composed);
   assert.equal([found.missing, found.wrong, found.unexpected], [[], [], []]);
 
@@ -328,7 +328,7 @@ test('an autoencoder file, with and without its prefix, and one that is none', a
       new Map([['kl16.safetensors', weights(own, 9, (name) => name.replace('image_tokenizer.', prefix))]]),
     );
     const composed = await compose(base, { vae: { source, file: 'kl16.safetensors' } }),
-      found = planParts(composed, await readConfig(composed), 'bf16').weights.compare(composed);
+      found = planSystem(composed, await readConfig(composed), 'bf16').weights.compare(composed);
     assert.equal([found.missing, found.wrong, found.unexpected], [[], [], []]);
     assert.is(composed.place('image_tokenizer.decoder.conv_in.weight').source, source);
   }

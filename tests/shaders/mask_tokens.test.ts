@@ -31,6 +31,26 @@ for (const type of ['bf16', 'f32'] as const) {
   }
 }
 
+test('pictures below each other share the positions', async () => {
+  const [positions, cols] = [5, 6];
+  const x = numbers(3 * positions * cols);
+  const position = numbers(positions * cols, 'f32', 3);
+  const want = x.map((v, i) => v + position[i % (positions * cols)]);
+  const mask = tensor('u32', [3 * positions], new Uint32Array(3 * positions));
+  const got = await run((p) =>
+    raw(
+      maskTokens(
+        p,
+        tensor('f32', [3 * positions, cols], x),
+        mask,
+        tensor('f32', [cols], numbers(cols)),
+        tensor('f32', [positions, cols], position),
+      ),
+    ),
+  );
+  close(unpad(got, cols), want, 1e-7);
+});
+
 test('what is hidden is not looked at', async () => {
   const got = await run((p) =>
     maskTokens(

@@ -7,7 +7,8 @@ import { device, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 /** Noise [rows, cols] for a seed and a stream. */
 async function noise(rows: number, cols: number, seed: number, stream: number, scale = 1): Promise<Float64Array> {
   const y = tensor('f32', [rows, cols], new Float32Array(rows * cols).fill(NaN));
-  await run((p) => normalNoise(p, tensor('u32', [2], seedWords(seed)), stream, y, scale));
+  const deviation = tensor('f32', [1], [scale]);
+  await run((p) => normalNoise(p, tensor('u32', [2], seedWords(seed)), stream, y, { deviation }));
   return unpad(await device.read(raw(y)), cols);
 }
 
@@ -80,6 +81,23 @@ test('other seeds and streams give other, unrelated numbers; the same give the s
     }
   }
   assert.equal([...(await noise(64, 16, 1, 0))], [...all[0]]);
+});
+
+test("pictures side by side: each has its own seed's noise, at every step, whoever lies beside it", async () => {
+  const seeds = [5, 77, 2 ** 40 + 3];
+  const [steps, positions, cols] = [4, 9, 6];
+  const y = tensor('f32', [steps * seeds.length * positions, cols], []);
+  const words = tensor('u32', [seeds.length, 2], seeds.flatMap(seedWords));
+  await run((p) => normalNoise(p, words, 1, y, { positions }));
+  const all = await device.read(y);
+  for (const [i, seed] of seeds.entries()) {
+    const alone = await noise(steps * positions, cols, seed, 1);
+    for (let step = 0; step < steps; step++) {
+      const from = (step * seeds.length + i) * positions * cols;
+      const want = alone.subarray(step * positions * cols, (step + 1) * positions * cols);
+      assert.equal([...all.subarray(from, from + positions * cols)], [...want], `picture ${i}, step ${step}`);
+    }
+  }
 });
 
 test('no rows; a y of another type is an error', async () => {

@@ -206,7 +206,7 @@ if (device.software) {
 
   same('normal_noise', 'c604bb53', async () => {
     const y = tensor('f32', [100, 18], []);
-    await run((p) => normalNoise(p, tensor('u32', [2], [1, 2]), 3, y, 0.9));
+    await run((p) => normalNoise(p, tensor('u32', [2], [1, 2]), 3, y, { deviation: tensor('f32', [1], [0.9]) }));
     return device.read(y);
   });
   for (const [type, want] of [

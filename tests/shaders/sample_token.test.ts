@@ -6,6 +6,7 @@ import { sampleToken, type TokenSampling } from '../../shaders/sample_token.ts';
 import { device, numbers, run, shapeError, tensor } from '../gpu.ts';
 
 const unset = 99999;
+const settings = ({ temperature, top_p }: TokenSampling) => tensor('f32', [2], [temperature, top_p]);
 
 /** The token drawn for branch 1 of 2 at position 3; checks that nothing else is written. */
 async function draw(
@@ -23,7 +24,7 @@ async function draw(
       tensor('u32', [2], seedWords(seed)),
       seq,
       vocab,
-      sampling,
+      settings(sampling),
     ),
   );
   const written = await device.read(ids);
@@ -35,7 +36,8 @@ async function draw(
 async function frequencies(logits: number[], sampling: TokenSampling, draws: number): Promise<number[]> {
   const ids = tensor('u32', [1, draws], []),
     position = tensor('u32', [1], [0]),
-    seed = tensor('u32', [2], [0, 0]);
+    seed = tensor('u32', [2], [0, 0]),
+    sampled = settings(sampling);
   const program = await device.record('draws', (p) => {
     for (let i = 0; i < 50; i++) {
       sampleToken(
@@ -44,7 +46,7 @@ async function frequencies(logits: number[], sampling: TokenSampling, draws: num
         seed,
         { branches: 1, capacity: draws, ids, position },
         logits.length,
-        sampling,
+        sampled,
       );
       advance(p, position, 1);
       advance(p, seed, 1);
@@ -159,19 +161,19 @@ test('operands that do not fit are errors that name them', async () => {
   const seq = { branches: 1, capacity: 4, ids: tensor('u32', [1, 4], []), position: tensor('u32', [1], [0]) },
     seed = tensor('u32', [2], [0, 0]);
   await shapeError(
-    (p) => sampleToken(p, tensor('bf16', [1, 8], []), seed, seq, 8, argmax),
+    (p) => sampleToken(p, tensor('bf16', [1, 8], []), seed, seq, 8, settings(argmax)),
     /sample_token: test bf16\[1,8\]/,
   );
   await shapeError(
-    (p) => sampleToken(p, tensor('f32', [2, 8], []), seed, seq, 8, argmax),
+    (p) => sampleToken(p, tensor('f32', [2, 8], []), seed, seq, 8, settings(argmax)),
     /sample_token: test f32\[2,8\]/,
   );
   await shapeError(
-    (p) => sampleToken(p, tensor('f32', [1, 8], []), seed, seq, 9, argmax),
-    /sample_token: test f32\[1,8\]; want logits f32 \[1, 9 or more\]/,
+    (p) => sampleToken(p, tensor('f32', [1, 8], []), seed, seq, 9, settings(argmax)),
+    /sample_token: test f32\[1,8\], test f32\[2\]; want logits f32 \[1, 9 or more\]/,
   );
   await shapeError(
-    (p) => sampleToken(p, tensor('f32', [1, 8], []), seed, seq, 0, argmax),
+    (p) => sampleToken(p, tensor('f32', [1, 8], []), seed, seq, 0, settings(argmax)),
     /sample_token: test f32\[1,8\]/,
   );
 });

@@ -1,0 +1,171 @@
+import { checkCancelled, MMARError } from '../base/error.ts';
+import type { Device } from '../engine/device.ts';
+import type { Recorder } from '../engine/program.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { Workspace } from '../engine/workspace.ts';
+import { repeatRows } from '../shaders/gather_rows.ts';
+import type { Drawing, DrawingInput, DrawingShape, DrawingStep, PictureInput } from './drawing.ts';
+import type { EmbeddingViT } from './embedding_vit.ts';
+import type { Qwen2 } from './qwen2.ts';
+import { guidanceAt, hiddenAfter } from './sampler.ts';
+import { Sequence } from './sequence.ts';
+import type { DrawingSettings } from './settings.ts';
+import type { Activations } from './weights.ts';
+
+/** What a token head works on. */
+export interface Canvas {
+  device: Device;
+  pictures: number;
+  branches: 1 | 2;
+  activations: Activations;
+  /** [branches × pictures × L, H]: z of every position. */
+  hidden: Tensor;
+  /** f32 [pictures × L, d] */
+  tokens: Tensor;
+  /** u32 [pictures × L], 1: hidden */
+  mask: Tensor;
+}
+
+/** What an iteration asks of a head. */
+export interface HeadStep {
+  /** Rows of `Canvas.tokens` to draw. */
+  chosen: Uint32Array<ArrayBuffer>;
+  /** ω */
+  guidance: number;
+  /** Tokens of each picture that are known before, of how many. */
+  known: number;
+  total: number;
+}
+
+/** Draws tokens from the LLM's hidden states at their positions. */
+export interface TokenHead {
+  /** u32 [pictures × L], where it draws codes. */
+  readonly codes?: Tensor;
+  serves(settings: DrawingSettings): boolean;
+  /** Before the first iteration of a batch. */
+  begin(pictures: readonly PictureInput[], settings: DrawingSettings, signal?: AbortSignal): Promise<void>;
+  /** Draws tokens, writes them to their places and marks these as known. */
+  draw(step: HeadStep, signal?: AbortSignal): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** The parts of a masked AR besides its head. */
+export interface MaskedParts {
+  activations: Activations;
+  llm: Qwen2;
+  vit: EmbeddingViT;
+  /** L and d. */
+  imageShape: readonly [number, number];
+  hiddenSize: number;
+}
+
+/**
+ * The masked-AR loop (spec section 6) for one shape of rows: programs are recorded once and serve every batch whose text
+ * fits. Rows are branches × pictures, the conditional branch first.
+ */
+export class MaskedAR implements Drawing {
+  readonly tokens: Tensor;
+  private readonly workspace: Workspace;
+  private readonly sequence: Sequence;
+  private readonly head: TokenHead;
+  private readonly mask: Tensor;
+  private readonly hidden: Tensor;
+  private readonly everywhere: Tensor;
+
+  constructor(
+    private readonly device: Device,
+    private readonly parts: MaskedParts,
+    readonly shape: DrawingShape,
+    makeHead: (canvas: Canvas) => TokenHead,
+  ) {
+    const { pictures, branches, capacity } = shape;
+    const [L, d] = parts.imageShape;
+    this.workspace = new Workspace(device);
+    const make = this.workspace.tensor.bind(this.workspace);
+    this.sequence = new Sequence(device, parts.llm, capacity, { groups: branches, copies: pictures });
+    this.tokens = make('tokens', 'f32', [pictures * L, d]);
+    this.mask = make('mask', 'u32', [pictures * L]);
+    this.everywhere = make('positions', 'u32', [pictures * L]);
+    this.hidden = make('hidden', parts.activations, [branches * pictures * L, parts.hiddenSize]);
+    const { tokens, mask, hidden } = this;
+    this.head = makeHead({ device, pictures, branches, activations: parts.activations, tokens, mask, hidden });
+    this.workspace.write(
+      this.everywhere,
+      Uint32Array.from({ length: pictures * L }, (_, i) => i),
+    );
+  }
+
+  get codes(): Tensor | undefined {
+    return this.head.codes;
+  }
+
+  serves(settings: DrawingSettings): boolean {
+    return this.head.serves(settings);
+  }
+
+  /** Draws one batch of pictures, an iteration at a time. */
+  async *run(input: DrawingInput, settings: DrawingSettings, signal?: AbortSignal): AsyncGenerator<DrawingStep> {
+    const [L] = this.parts.imageShape;
+    const { pictures } = input;
+    const { iterations } = settings;
+    const hidden = hiddenAfter(L, iterations);
+    await this.begin(input, settings, signal);
+    for (let k = 0, now = L; k < iterations; k++) {
+      const known = L - now;
+      const next = L - hidden[k];
+      const drawn = pictures.map(({ order }) => order.slice(known, next));
+      now = hidden[k];
+      if (known === next) continue; // more iterations than tokens
+      const guidance = guidanceAt(settings.cfg, settings.cfg_schedule, next, L);
+      const chosen = Uint32Array.from(drawn.flatMap((positions, i) => Array.from(positions, (at) => i * L + at)));
+      await this.device.queue.run(await this.workspace.program('image', (p) => this.imagePass(p)), signal);
+      await this.head.draw({ chosen, guidance, known, total: L }, signal);
+      await this.device.queue.pace(signal);
+      yield { iteration: k + 1, iterations, drawn, known: next, total: L, guidance };
+    }
+    await this.device.queue.idle(signal);
+  }
+
+  /** All that comes before the first iteration: nothing is known, the text is read, the head has its noise. */
+  private async begin(
+    { before, uncond, pictures }: DrawingInput,
+    settings: DrawingSettings,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    checkCancelled(signal);
+    const [L, d] = this.parts.imageShape;
+    for (const { order } of pictures) checkOrder(order, L);
+    this.workspace.write(this.mask, new Uint32Array(pictures.length * L).fill(1));
+    this.workspace.write(this.tokens, new Float32Array(pictures.length * L * d));
+    await this.head.begin(pictures, settings, signal);
+    for (const [group, text] of [before, uncond].slice(0, this.shape.branches).entries())
+      await this.sequence.read([{ ids: [...text, this.parts.llm.image_start] }], { group, signal });
+  }
+
+  /** What is known so far, through EmbeddingViT and LLM: a z for every position of every row. */
+  private imagePass(p: Recorder): void {
+    const { vit, llm } = this.parts;
+    const { branches } = this.shape;
+    p.part('EmbeddingViT');
+    const visual = vit.forward(p, this.tokens, this.mask);
+    p.part('LLM');
+    let x = visual;
+    if (branches === 2) {
+      x = p.tensor('visual', visual.type, [branches * visual.rows, visual.cols]);
+      repeatRows(p, visual, this.everywhere, branches, x);
+    }
+    llm.forward(p, x, this.sequence.context, 'image', this.hidden);
+  }
+
+  async release(): Promise<void> {
+    this.device.queue.submit(); // programs may have been run, but not sent
+    await this.head.release();
+    await this.sequence.release();
+    await this.workspace.release();
+  }
+}
+
+function checkOrder(order: Uint32Array, L: number): void {
+  if (order.length !== L || new Set(order).size !== L || order.some((i) => i >= L))
+    throw new MMARError('usage', `order is no permutation of the ${L} image tokens; give each of 0 to ${L - 1} once`);
+}

@@ -1,0 +1,28 @@
+import { MMARError } from '../base/error.ts';
+import type { Source } from '../base/platform.ts';
+
+const hubId = /^[\w.-]+\/[\w.-]+$/;
+
+/** Where the Hub has a model's files. */
+const hubFolder = (id: string): string => `https://huggingface.co/${id}/resolve/main`;
+
+/**
+ * The source of a checkpoint by its place: what `open` finds there, or else, for `owner/name`, the Hub's model of that
+ * name.
+ */
+export async function openPlace(place: string, open: (where: string) => Source, signal?: AbortSignal): Promise<Source> {
+  const here = open(place);
+  if (!hubId.test(place)) return here;
+  if ((await here.size('config.json', signal).catch(() => undefined)) !== undefined) return here;
+  await here.close();
+  const hub = open(hubFolder(place));
+  const size = await hub.size('config.json', signal).catch((cause: Error) => {
+    throw new MMARError(
+      'file',
+      `${place} is not here, and the Hub was not reached (${cause.message}); give a path, a URL or a model of the Hub`,
+      { cause },
+    );
+  });
+  if (size !== undefined) return hub;
+  throw new MMARError('file', `${place} is neither here nor a model of the Hub; give a path, a URL or owner/name`);
+}
