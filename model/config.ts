@@ -1,4 +1,3 @@
-import { MMARError } from '../base/error.ts';
 import { Fields } from './fields.ts';
 import type { Prediction } from './sampler.ts';
 import { refuseUncomputed, refuseUnknown } from './uncomputed.ts';
@@ -268,15 +267,6 @@ function ropeTheta(l: Fields): number {
   const theta = within.positive('rope_theta');
   if (l.has('rope_theta')) within.want(theta === l.value('rope_theta'), 'rope_theta', 'that of rope_theta');
   return theta;
-}
-
-/** The config of an MMAR; a `checkpoint` error for another variant, which has other parts. */
-export function asMMAR(config: Config, place: string): MMARConfig {
-  if (config.variant === 'mmar') return config;
-  throw new MMARError(
-    'checkpoint',
-    `${place}: config.json: variant "${config.variant}" has no such parts; use a checkpoint without "variant"`,
-  );
 }
 
 /** Pixels of the latent picture's side: resolution halved at each level but the last. */

@@ -2,6 +2,7 @@ import { checkCancelled } from '../base/error.ts';
 import type { MMAR } from '../model/mmar.ts';
 import { angularStep, chosenTimes, type Prediction, phases, targetAngle } from '../model/sampler.ts';
 import { type TraceTensor, type TraceTensors, trace } from '../model/trace.ts';
+import { mmarOf } from '../model/variants/index.ts';
 import { noiseStream, normals, permutation, seedWords, stepNoiseStream } from '../shaders/random.ts';
 import { type NumberType, roundTo } from './number_types.ts';
 import type { ErrorRow } from './theory.ts';
@@ -24,7 +25,7 @@ export interface MeasureOptions {
  */
 export async function measuredRows(model: MMAR, options: MeasureOptions): Promise<ErrorRow[]> {
   const { seed = 1, predictions, types, onTime, signal } = options;
-  const { prediction, timesteps } = model.config.diffusion;
+  const { prediction, timesteps } = mmarOf(model.system).config.diffusion;
   const phi = phases(timesteps);
   const times = chosenTimes(timesteps, Math.min(options.times ?? 50, timesteps));
   const { tokens, z, shape } = await drawn(model, options.prompt ?? '', seed);

@@ -87,7 +87,8 @@ export async function encodeEntries(
       key = await digest(bytes);
     const tokens =
       known.get(key) ??
-      (await model.encode(await platform.decodePicture(bytes, `${folder.name}: ${file_name}`), signal));
+      (await model.encode({ image: await platform.decodePicture(bytes, `${folder.name}: ${file_name}`), signal }))
+        .tokens;
     known.set(key, Float32Array.from(tokens));
     items.push({ tokens, texts, questions });
     onProgress?.(i + 1);

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
 import type { Workspace } from '../engine/workspace.ts';
-import type { Parts } from '../model/parts.ts';
+import type { MMARSystem } from '../model/variants/index.ts';
 import { crossEntropy } from '../shaders/cross_entropy.ts';
 import { gatherRows } from '../shaders/gather_rows.ts';
 import { mse } from '../shaders/mse.ts';
@@ -28,7 +28,7 @@ export class MMARGraph {
   private readonly noising: Noising;
 
   constructor(
-    private readonly parts: Parts,
+    private readonly parts: MMARSystem,
     private readonly draws: number,
   ) {
     const { diffusion, image_tokenizer } = parts.config;
@@ -191,7 +191,7 @@ class Answers {
   }
 
   /** @param hidden [examples × tail, H] */
-  record(p: Recorder, hidden: Tensor, llm: Parts['llm']): Tensor {
+  record(p: Recorder, hidden: Tensor, llm: MMARSystem['llm']): Tensor {
     return crossEntropy(p, llm.logits(p, gatherRows(p, hidden, this.index)), this.ids, this.weights, llm.vocab_size);
   }
 }

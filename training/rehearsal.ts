@@ -18,9 +18,7 @@ export async function rehearse(
   const items: Item[] = [];
   for (let i = 0; i < count; i++) {
     const prompt = prompts.length ? prompts[i % prompts.length] : '';
-    let tokens = new Float32Array();
-    for await (const step of model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal }))
-      if (step.known === step.total) tokens = await step.tokens();
+    const { tokens } = await model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal });
     const name = prompt || (await read(model, tokens, signal));
     items.push({ tokens, texts: [name], questions: [{ question, answer: name }] });
     onProgress?.(i + 1);

@@ -1,5 +1,6 @@
 import { MMARError } from '../base/error.ts';
 import type { MMAR } from '../model/mmar.ts';
+import { mmarOf } from '../model/variants/index.ts';
 import { Batches } from './batch.ts';
 import { drawExample, type Item, type Pictures } from './examples.ts';
 import { MMARGraph } from './graph.ts';
@@ -44,7 +45,8 @@ export class TrainingRun {
     learn: Learn,
   ): Promise<TrainingRun> {
     if (!pictures.items.length) throw new MMARError('usage', 'there is no picture to learn from; give one or more');
-    const { device, parts } = model;
+    const { device } = model,
+      parts = mmarOf(model.system);
     const batches = new Batches(settings, parts.config, await model.tokenizer(), pictures, heldOut),
       optimiser = new Optimiser(device, chooseLearned(parts.weights, learn, parts.config.variant), settings),
       graph = new MMARGraph(parts, settings.draws),

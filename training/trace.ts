@@ -3,6 +3,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import { gather } from '../model/layout.ts';
 import type { MMAR } from '../model/mmar.ts';
 import type { TraceTensor, TraceTensors } from '../model/trace.ts';
+import { mmarOf } from '../model/variants/index.ts';
 import { MMARGraph } from './graph.ts';
 import { chooseLearned } from './learned.ts';
 import { Optimiser, type State } from './optimiser.ts';
@@ -36,7 +37,8 @@ export async function traceTrain(
   const settings = { ...defaults };
   for (const key of Object.keys(defaults) as (keyof typeof defaults)[])
     if (texts[key] !== undefined) settings[key] = numberOf(key, texts[key]);
-  const { device, parts } = model,
+  const { device } = model,
+    parts = mmarOf(model.system),
     { drawing, reading } = examples(inputs, settings.draws);
   const optimiser = new Optimiser(device, chooseLearned(parts.weights, 'paper', parts.config.variant), {
     ...settings,

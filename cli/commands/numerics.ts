@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Prediction } from '../../model/sampler.ts';
+import { mmarOf } from '../../model/variants/index.ts';
 import { errorPlot, nameOf } from '../../numerics/error_plot.ts';
 import { measuredRows } from '../../numerics/measure.ts';
 import { type NumberType, numberTypes } from '../../numerics/number_types.ts';
@@ -117,7 +118,7 @@ async function measure(options: MeasureOptions): Promise<void> {
       onTime: (done) => progress.update(done),
       signal,
     }).finally(() => progress.stop());
-    const { timesteps } = model.config.diffusion;
+    const { timesteps } = mmarOf(model.system).config.diffusion;
     if (options.plot) await writeText(options.plot, errorPlot(errorRows(prediction, type, { timesteps }), rows));
     show(rows, options);
   });

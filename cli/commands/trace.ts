@@ -65,8 +65,7 @@ function splitSettings(all: Record<string, string> = {}): {
 }
 
 async function trace(part: string, options: Options): Promise<void> {
-  if (!parts.includes(part))
-    throw usage(`there is no part ${JSON.stringify(part)}; give one of ${parts.join(', ')}`);
+  if (!parts.includes(part)) throw usage(`there is no part ${JSON.stringify(part)}; give one of ${parts.join(', ')}`);
   if (!options.out && !options.compare) throw usage('trace has nowhere to put the result; give --out or --compare');
   if (options.out) checkOutput(options.out, '.safetensors');
   const { own, config } = splitSettings(options.set),

@@ -1,7 +1,6 @@
 import fs from 'node:fs';
 import { type Command, Option } from 'commander';
 import { MMARError } from '../../base/error.ts';
-import type { Picture } from '../../base/platform.ts';
 import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
 import { encodeEntries, readMetadata } from '../../training/data.ts';
 import type { Learn } from '../../training/learned.ts';
@@ -141,13 +140,10 @@ async function sample(step: number, folder: TrainingFolder, { sample = [] }: Opt
   const { model, signal } = session;
   fs.mkdirSync(folder.path('samples'), { recursive: true });
   for (const [i, prompt] of sample.entries()) {
-    let picture: Picture | undefined;
-    for await (const drawn of model.generate({ prompt, seed: 1, signal }))
-      if (drawn.known === drawn.total) picture = await drawn.preview(signal);
+    const { picture } = await model.generate({ prompt, seed: 1, signal });
     const name = folder.path(`samples/${String(step).padStart(6, '0')}-${i + 1}.png`);
-    await writePicture(name, picture!);
-    let read = '';
-    for await (const { text } of model.describe({ image: picture!, signal })) read += text;
+    await writePicture(name, picture);
+    const { text: read } = await model.describe({ image: picture, signal });
     say(`step ${step}: ${prompt}: ${name}, read as ${JSON.stringify(read.trim())}`);
   }
 }

@@ -1,7 +1,8 @@
+import { MMARError } from '../../base/error.ts';
 import type { Checkpoint } from '../../loaders/checkpoint.ts';
 import type { Config, MMARConfig, TransfusionConfig, VQConfig } from '../config.ts';
 import { type DrawingSettings, defaultSettings, resolveSettings } from '../settings.ts';
-import { weightType } from '../system.ts';
+import { type System, weightType } from '../system.ts';
 import { type Activations, Weights } from '../weights.ts';
 import { MMARSystem, mmarTraces } from './mmar.ts';
 import { TransfusionSystem, transfusionTraces } from './transfusion.ts';
@@ -45,3 +46,12 @@ export function planSettings(config: Config, settings: Partial<DrawingSettings>)
 
 /** Every part of the graph that one system or another can run alone. */
 export const traceParts: readonly string[] = Object.keys({ ...mmarTraces, ...vqTraces, ...transfusionTraces });
+
+/** The parts of an MMAR, for what knows no other system. Throws `checkpoint` where it is another. */
+export function mmarOf(system: System): MMARSystem {
+  if (system instanceof MMARSystem) return system;
+  throw new MMARError(
+    'checkpoint',
+    `variant "${system.config.variant}" has no such parts; use a checkpoint without "variant"`,
+  );
+}

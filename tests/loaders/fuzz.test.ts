@@ -9,8 +9,8 @@ import { memorySource } from '../../loaders/memory_source.ts';
 import { safetensorsBytes } from '../../loaders/safetensors.ts';
 import { loadTokenizer } from '../../loaders/tokenizer.ts';
 import { readConfig } from '../../model/mmar.ts';
-import { planParts } from '../../model/parts.ts';
 import { planMemory } from '../../model/plan.ts';
+import { planSystem } from '../../model/variants/index.ts';
 import { mutateBytes, mutateText, mutateWeights, Random } from './mutate.ts';
 
 const many = Number(process.env.MMAR_MUTATIONS ?? 600),
@@ -87,7 +87,7 @@ async function use(files: Files): Promise<void> {
   if (files.has(INDEX)) return checkTensors(checkpoint, files);
   const config = await readConfig(checkpoint);
   checkConfig(config, JSON.parse(text(files.get('config.json')!)));
-  planParts(checkpoint, config, 'bf16').weights.check(checkpoint);
+  planSystem(checkpoint, config, 'bf16').weights.check(checkpoint);
   if (files.get(WEIGHTS) !== whole.get(WEIGHTS)) await checkTensors(checkpoint, files);
   if (files.get('config.json') !== whole.get('config.json')) await planMemory(checkpoint, config);
   const tokenizer = await loadTokenizer(checkpoint);
