@@ -58,6 +58,7 @@ export async function buildWeb(outdir, more = {}) {
   const result = await buildBrowser(
     {
       mmar: 'browser.ts',
+      engine: 'engine.ts',
       worker: 'web/worker.ts',
       client: 'web/client.ts',
       page: 'web/page.ts',

@@ -61,12 +61,13 @@ const sources = [
   'shaders',
   'training',
   'index.ts',
+  'engine.ts',
   'public.ts',
   'esbuild.config.mjs',
   'package.json',
   'package-lock.json',
 ];
-const entries = ['cli/main.ts', 'index.ts'];
+const entries = ['cli/main.ts', 'index.ts', 'engine.ts'];
 
 /** Bundles the command line and the library into `dist` where a source is newer */
 export async function bundle() {

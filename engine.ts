@@ -1,0 +1,33 @@
+// mmar/engine: tensors, recorded programs and kernels, without the model (docs/engine.md).
+
+export { type ErrorCode, MMARError } from './base/error.ts';
+export { type AdapterDescription, describeAdapter } from './engine/adapter.ts';
+export { Device } from './engine/device.ts';
+export { Memory, type MemoryReport } from './engine/memory.ts';
+export { type Constants, type Expanded, preprocess, type ShaderSource } from './engine/preprocessor.ts';
+export { Profile } from './engine/profile.ts';
+export type { Candidate, Dispatch, Launch, Operation, Program, Recorder } from './engine/program.ts';
+export type { Queue } from './engine/queue.ts';
+export { Tape } from './engine/tape.ts';
+export { type ElementType, f32Bits, packRows, Tensor, unpackRows } from './engine/tensor.ts';
+export { Tuning } from './engine/tuning.ts';
+export { Workspace } from './engine/workspace.ts';
+export { add } from './shaders/add.ts';
+export { gqa, selfAttention } from './shaders/attention.ts';
+export { checkShape, grid, quads } from './shaders/common.ts';
+export { type Conv, conv2d, type Map2D } from './shaders/conv2d.ts';
+export { embedTokens, gatherRows, repeatRows } from './shaders/gather_rows.ts';
+export { groupNorm } from './shaders/group_norm.ts';
+export { type Affine, layerNorm, type Modulation } from './shaders/layer_norm.ts';
+export { library } from './shaders/library.ts';
+export { type Linear, type LinearOptions, type LowRank, linear } from './shaders/linear.ts';
+export { type Epilogue, type Gemm, gemm } from './shaders/matmul.ts';
+export { normalNoise } from './shaders/normal_noise.ts';
+export { seedWords } from './shaders/random.ts';
+export { rmsNorm } from './shaders/rms_norm.ts';
+export { type Heads, rope } from './shaders/rope.ts';
+export { sampleToken, type TokenSampling } from './shaders/sample_token.ts';
+export { scale } from './shaders/scale.ts';
+export type { LayerCache, Sequences } from './shaders/sequences.ts';
+export { swiglu } from './shaders/swiglu.ts';
+export { transpose } from './shaders/transpose.ts';
