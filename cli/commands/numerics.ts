@@ -11,7 +11,8 @@ import { checkOutput, writeText } from '../files.ts';
 import { count, option, real, someText } from '../options.ts';
 import { Progress, table } from '../progress.ts';
 import { withModel } from '../session.ts';
-import { type ChessboardOptions, chessboard } from './numerics_chessboard.ts';
+import { chessboard } from './numerics_chessboard.ts';
+import { type TrainedOptions, trainedChessboard } from './numerics_trained.ts';
 
 interface ErrorOptions {
   prediction: Prediction[];
@@ -73,8 +74,16 @@ export function addNumerics(program: Command): void {
     .addOption(option('--check <n>', 'so many of the points in f64 on the CPU too', count(0)).default(10_000))
     .addOption(option('--scatter <file>', 'a PNG to write: where the points end', someText))
     .addOption(option('--adapter <name>', 'hardware, swiftshader, lavapipe, or a part of a name', someText))
+    .option('--train', 'with a Diffusion MLP that learns the board in that type, in place of the exact denoiser')
+    .addOption(option('--train-steps <n>', 'steps that it learns', count(1)).default(5000))
+    .addOption(option('--batch <n>', 'points a step that it learns', count(1)).default(1024))
+    .addOption(option('--width <n>', 'of that MLP', count(4)).default(128))
+    .addOption(option('--depth <n>', 'blocks of that MLP', count(1)).default(3))
+    .addOption(option('--lr <x>', 'its learning rate', real(0)).default(1e-3))
     .option('--json', 'print one JSON object, or an array of them')
-    .action((options: ChessboardOptions) => chessboard(options));
+    .action((options: TrainedOptions & { train?: boolean }) =>
+      options.train ? trainedChessboard(options) : chessboard(options),
+    );
 }
 
 /** Predictions with commas between them. */

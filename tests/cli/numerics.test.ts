@@ -59,11 +59,20 @@ test("measure gives the rows of a checkpoint's own Diffusion MLP", async () => {
   assert.ok(of('epsilon', 'bf16', 999).v_loss > 1e4 * of('v', 'bf16', 999).v_loss);
 });
 
+test('chessboard --train learns and draws', async () => {
+  const words =
+    'numerics chessboard --train --prediction v --train-steps 3 --batch 32 --width 16 --samples 10 --steps 5';
+  const row = await mmarJSON<Record<string, number>>(words.split(' '));
+  assert.equal([row.prediction, row.type, row.samples], ['v', 'bf16', 10]);
+  assert.ok(row.loss > 0.5 && row.loss < 1.5 && row.wrong <= 1);
+});
+
 test('wrong use is said in one line', async () => {
   const bad = (words: string, message: RegExp) => mmar(words.split(' ')).then((run) => failed(run, 2, message));
   await bad('numerics error --prediction w', /--prediction is "w"; give v, epsilon, x or an angle/);
   await bad('numerics error --type f8', /--type is "f8"; give bf16 or f16 or f32/);
   await bad('numerics chessboard --steps 10,2000', /--steps is "2000"; give a whole number from 1 to 1000/);
+  await bad('numerics chessboard --train --type f16', /--train learns in bf16 or f32, not in f16/);
   await bad('numerics error --plot e.png', /writes \.svg here/);
 });
 
