@@ -65,7 +65,6 @@ export class TrainedBoard {
     this.mlp = new DiffusionMLP(this.weights, sizes as MMARConfig);
     this.workspace = new Workspace(device);
     this.weights.allocate(device);
-    this.mlp.prepare(device);
     this.weights.layout.forEach(({ tensor, blocks }, i) => {
       this.workspace.write(tensor, initial(blocks[0].name, blocks[0].shape, tensor, new Draws(seed, i, 'weights')));
     });
@@ -109,8 +108,8 @@ export class TrainedBoard {
       const drawn = examples(batch, seed, step, noising);
       for (const key of ['x', 'u', 't', 'z'] as const) workspace.write(inputs[key], drawn[key]);
       adam.prepare(step, this.rate(step));
-      for (const program of [pass, update]) await device.run(program, signal);
-      await device.pace(signal);
+      for (const program of [pass, update]) await device.queue.run(program, signal);
+      await device.queue.pace(signal);
       if ((step + 1) % lossEvery === 0 || step === steps - 1) {
         mean = (await device.read(inputs.sum))[0] / ((step % lossEvery) + 1);
         workspace.write(inputs.sum, [0]);
@@ -142,8 +141,8 @@ export class TrainedBoard {
         add(p, tensor, average, tensor);
       }
     });
-    await this.device.run(program);
-    await this.device.idle();
+    await this.device.queue.run(program);
+    await this.device.queue.idle();
     program.destroy();
   }
 
@@ -158,10 +157,10 @@ export class TrainedBoard {
     for (let first = 0; first < n; first += rows) {
       workspace.write(key, [this.settings.seed, (quadrant << 24) | (first / rows)]);
       workspace.write(tables.step, [0]);
-      await device.run(noise, watch.signal);
+      await device.queue.run(noise, watch.signal);
       for (let step = 0; step < steps; step++) {
-        await device.run(program, watch.signal);
-        await device.pace(watch.signal);
+        await device.queue.run(program, watch.signal);
+        await device.queue.pace(watch.signal);
       }
       points.set((await device.read(x)).subarray(0, 2 * Math.min(rows, n - first)), 2 * first);
       watch.onStep?.(Math.min(n, first + rows));
