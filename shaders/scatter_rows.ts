@@ -1,6 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { checkShape, grid } from './common.ts';
+import scatterLinksWgsl from './scatter_links.wgsl';
 import scatterRowsWgsl from './scatter_rows.wgsl';
 
 /** Which index each row has, as `gather_rows` reads it (lib/row_index.wgsl). */
@@ -36,14 +37,24 @@ export const plainIndex = (index: Tensor, batch = index.cols, add = 0): RowIndex
  */
 export function scatterRows(p: Recorder, x: Tensor, at: RowIndex, y: Tensor, yRow = 0): void {
   checkShape(x.cols === y.cols, 'scatter_rows', 'x and y of one width', x, y);
+  const links = p.tensor('scatter links', 'u32', [x.rows, 4]);
+  p.operation({
+    name: 'scatter_links',
+    source: scatterLinksWgsl,
+    constants: {},
+    read: [at.index, at.position],
+    write: [links],
+    uniforms: [x.rows, at.batch, at.pitch, at.add, at.branch],
+    workgroups: [Math.ceil(x.rows / 32)],
+  });
   for (const { part, firstRow } of y.parts()) {
     p.operation({
       name: 'scatter_rows',
       source: scatterRowsWgsl,
       constants: { x: x.type, y: y.type },
-      read: [x, at.index, at.position],
+      read: [x, links],
       write: [part],
-      uniforms: [x.rows, x.pitch / 4, y.pitch / 4, yRow + firstRow, part.rows, at.batch, at.pitch, at.add, at.branch],
+      uniforms: [x.rows, x.pitch / 4, y.pitch / 4, yRow + firstRow, part.rows],
       workgroups: grid(p, x.rows * (x.pitch / 4), 32),
     });
   }

@@ -2,13 +2,11 @@
 // that no two threads write one place and each sum has one order.
 #include "lib/types.wgsl"
 @group(0) @binding(0) var<storage, read> x: array<${x}x4>;
-@group(0) @binding(1) var<storage, read> index: array<u32>;
-@group(0) @binding(2) var<storage, read> position: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<${y}x4>;
+@group(0) @binding(1) var<storage, read> links: array<vec4<u32>>; // of each row: index, next row of it, whether it is the first
+@group(0) @binding(2) var<storage, read_write> y: array<${y}x4>;
 
-struct Shape { rows: u32, row_quads: u32, pitch: u32, first: u32, count: u32, batch: u32, index_pitch: u32, add: u32, branch: u32 }
-@group(0) @binding(4) var<uniform> shape: Shape;
-#include "lib/row_index.wgsl"
+struct Shape { rows: u32, row_quads: u32, pitch: u32, first: u32, count: u32 }
+@group(0) @binding(3) var<uniform> shape: Shape;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -16,23 +14,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (i >= shape.rows * shape.row_quads) {
     return;
   }
-  let row = i / shape.row_quads;
   let quad = i % shape.row_quads;
-  let mine = row_index(row);
-  if (mine - shape.first >= shape.count) {
-    return; // in another piece of y
+  let link = links[i / shape.row_quads];
+  // Rows with an index that lies in another piece of y have no part.
+  if (link.z == 0u || link.x - shape.first >= shape.count) {
+    return;
   }
-  for (var s = 0u; s < row; s++) {
-    if (row_index(s) == mine) {
-      return;
-    }
-  }
-  let to = (mine - shape.first) * shape.pitch + quad;
+  let to = (link.x - shape.first) * shape.pitch + quad;
   var sum = from_${y}(y[to]);
-  for (var s = row; s < shape.rows; s++) {
-    if (row_index(s) == mine) {
-      sum += from_${x}(x[s * shape.row_quads + quad]);
-    }
+  for (var s = i / shape.row_quads; s < shape.rows; s = links[s].y) {
+    sum += from_${x}(x[s * shape.row_quads + quad]);
   }
   y[to] = to_${y}(sum);
 }
