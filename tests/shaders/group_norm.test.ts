@@ -61,4 +61,22 @@ test('operands that do not fit are errors that name them', async () => {
   );
 });
 
+test('groups whose variance is near eps, or under it', async () => {
+  const channels = 6,
+    affine = { weight: tensor('f32', [6], Array(6).fill(1)), bias: tensor('f32', [6], Array(6).fill(0)) };
+  for (const [size, eps] of [
+    [1e-3, 1e-6],
+    [1e-4, 1e-5],
+    [0.3, 0.25],
+  ]) {
+    const x = numbers(35 * channels).map((v) => v * size);
+    const got = await run((p) => groupNorm(p, tensor('f32', [35, channels], x), affine, 3, eps));
+    close(
+      got,
+      normalize(x, (i) => Math.floor((i % channels) / 2), eps),
+      1e-5,
+    );
+  }
+});
+
 test.run();

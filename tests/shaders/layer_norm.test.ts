@@ -117,4 +117,34 @@ test('operands that do not fit are errors that name them', async () => {
   );
 });
 
+test('rows whose variance is near eps, or under it', async () => {
+  const cols = 37;
+  for (const [size, eps] of [
+    [1e-3, 1e-6],
+    [1e-4, 1e-5],
+    [0.3, 0.25],
+  ]) {
+    const x = numbers(3 * cols).map((v) => v * size);
+    const got = await run((p) => layerNorm(p, tensor('f32', [3, cols], x), undefined, eps));
+    close(
+      got,
+      normalize(x, (i) => Math.floor(i / cols), eps),
+      5e-6,
+    );
+  }
+});
+
+test('a modulation with too few columns for its shift, or for its scale, is an error', async () => {
+  const x = () => tensor('f32', [2, 5], numbers(10)),
+    m = () => tensor('f32', [2, 16], numbers(32));
+  for (const at of [
+    { shift: 12, scale: 0 },
+    { shift: 0, scale: 12 },
+  ])
+    await shapeError(
+      (p) => layerNorm(p, x(), undefined, eps, { tensor: m(), firstRow: 0, ...at }),
+      /test f32\[2,5\], test f32\[2,16\]; want a modulation f32\[2, 17\] or larger/,
+    );
+});
+
 test.run();

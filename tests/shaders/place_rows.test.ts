@@ -39,4 +39,22 @@ test('operands that do not fit are errors that name them', async () => {
   );
 });
 
+test('more rows than one workgroup has threads for', async () => {
+  const d = 16,
+    rows = 50,
+    index = Array.from({ length: rows }, (_, i) => (i * 7) % 64),
+    x = numbers(rows * d),
+    want = new Float32Array(64 * d);
+  for (const [r, to] of index.entries()) want.set(x.subarray(r * d, (r + 1) * d), to * d);
+  const y = tensor('f32', [64, d], []),
+    mask = tensor('u32', [64], Array(64).fill(1));
+  await run((p) => placeRows(p, tensor('f32', [rows, d], x), tensor('u32', [rows], index), y, mask));
+  assert.equal([...(await device.read(y))], [...want]);
+  const known = new Set(index);
+  assert.equal(
+    [...(await device.read(mask))],
+    Array.from({ length: 64 }, (_, i) => Number(!known.has(i))),
+  );
+});
+
 test.run();

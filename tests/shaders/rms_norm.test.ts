@@ -56,4 +56,23 @@ test('a weight of another width is an error that names both', async () => {
   }
 });
 
+test('rows whose mean square is near eps, or under it', async () => {
+  const cols = 37,
+    w = numbers(cols, 'f32', 2);
+  for (const [size, eps] of [
+    [1e-3, 1e-6],
+    [1e-4, 1e-5],
+    [0.3, 0.25],
+  ]) {
+    const x = numbers(3 * cols).map((v) => v * size);
+    const want = Float64Array.from(x, (v, i) => {
+      const r = Math.floor(i / cols) * cols,
+        squares = x.subarray(r, r + cols).reduce((sum, y) => sum + y * y, 0);
+      return (v / Math.sqrt(squares / cols + eps)) * w[i % cols];
+    });
+    const got = await run((p) => rmsNorm(p, tensor('f32', [3, cols], x), tensor('f32', [cols], w), eps));
+    assert.ok(relativeRms(got, want) < 1e-6, `${size}, ${eps}: ${relativeRms(got, want)}`);
+  }
+});
+
 test.run();

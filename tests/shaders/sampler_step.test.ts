@@ -69,4 +69,20 @@ test('operands that do not fit are errors that name them', async () => {
   );
 });
 
+test('more rows than one workgroup has threads for', async () => {
+  const rows = 40,
+    chosen = Array.from({ length: rows }, (_, i) => i % positions),
+    t = { ...tables(1, 1, 1.5), chosen: tensor('u32', [rows], chosen) },
+    half = numbers(rows * d),
+    u = numbers(2 * rows * d, 'f32', 2),
+    [a, b, c, row] = coefficients[1];
+  const want = Array.from({ length: rows * d }, (_, i) => {
+    const v = u[rows * d + i] + 1.5 * (u[i] - u[rows * d + i]);
+    return a * v + b * half[i] + c * noise[(row * positions + chosen[Math.floor(i / d)]) * d + (i % d)];
+  });
+  const x = tensor('f32', [2 * rows, d], [...half, ...half]);
+  await run((p) => samplerStep(p, x, tensor('f32', [2 * rows, d], u), t, 2, 0));
+  close(await device.read(x), [...want, ...want], 1e-6);
+});
+
 test.run();
