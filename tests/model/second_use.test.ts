@@ -1,0 +1,159 @@
+// What a model does the second time is what a fresh one does the first time: other seeds, settings, texts and questions on
+// one model, several pictures side by side, calls that come at once, and calls that are refused.
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { MMARError } from '../../base/error.ts';
+import { loadMMAR, type MMAR } from '../../model/mmar.ts';
+import type { DrawingSettings } from '../../model/settings.ts';
+import { nodePlatform } from '../../platform/node.ts';
+import { permutation } from '../../shaders/random.ts';
+import { device, numbers } from '../gpu.ts';
+
+const folders = ['plain', 'vq', 'transfusion'];
+const load = (folder: string) => loadMMAR(nodePlatform.source(path.join('tests/golden', folder)), { device });
+
+interface Use {
+  before: number[];
+  seeds: number[];
+  settings: Partial<DrawingSettings>;
+}
+
+/** Settings of every system; each takes its own. */
+const uses: Use[] = [
+  { before: [5, 9, 29, 200, 3], seeds: [4], settings: { iterations: 4, steps: 5, cfg: 2, eta: 0, temperature: 1 } },
+  { before: [5, 9, 29, 200, 3], seeds: [5], settings: { iterations: 4, steps: 5, cfg: 2, eta: 0, temperature: 1 } },
+  { before: [5, 9, 29, 200, 3], seeds: [4], settings: { iterations: 4, steps: 5, cfg: 2, eta: 0, temperature: 0.7 } },
+  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 7, cfg: 3, eta: 1, temperature: 1 } },
+  { before: [8], seeds: [4], settings: { iterations: 16, steps: '6:2', cfg: 1, eta: 0, temperature: 1 } },
+];
+
+async function draw(model: MMAR, { before, seeds, settings }: Use): Promise<number[]> {
+  const { image_tokens: L } = model.config;
+  const own = Object.fromEntries(Object.entries(settings).filter(([key]) => key in model.system.settings));
+  const pictures = seeds.map((seed) => ({ order: permutation(L, seed), chance: { seed } }));
+  const input = { before, uncond: [5, 3], pictures };
+  return [...(await model.drawTokens(input, model.settings(own))).tokens];
+}
+
+for (const folder of folders) {
+  test(`${folder}: drawings on one model are those of fresh ones`, async () => {
+    const model = await load(folder);
+    const drawn: number[][] = [];
+    for (const use of [...uses, uses[0]]) drawn.push(await draw(model, use));
+    await model.close();
+    for (const [i, use] of uses.entries()) {
+      const fresh = await load(folder);
+      assert.equal(drawn[i], await draw(fresh, use), `drawing ${i}`);
+      await fresh.close();
+    }
+    assert.equal(drawn.at(-1), drawn[0], 'the first one again');
+    const different = new Set(drawn.map((tokens) => tokens.join())).size;
+    assert.ok(different >= uses.length - 1, `${different} different of ${uses.length}`);
+  });
+
+  test(`${folder}: pictures side by side are those drawn alone`, async () => {
+    const model = await load(folder);
+    for (const use of [uses[0], uses[3]]) {
+      const alone: number[] = [];
+      for (const seed of [1, 2, 77]) alone.push(...(await draw(model, { ...use, seeds: [seed] })));
+      assert.equal(await draw(model, { ...use, seeds: [1, 2, 77] }), alone);
+    }
+    await model.close();
+  });
+}
+
+const greedy = { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 6, eosIds: [] };
+
+test('a second question about a picture, another picture, and the first again, as fresh models answer them', async () => {
+  const model = await load('plain');
+  const size = model.config.image_tokens * model.config.image_tokenizer.embed_dim;
+  const [a, b] = [numbers(size, 'f32', 1), numbers(size, 'f32', 2)];
+  const questions = [
+    { before: [3, 4], tokens: a, after: [7, 8, 28] },
+    { before: [3, 4], tokens: a, after: [7, 8, 30, 31] },
+    { before: [3, 4], tokens: b, after: [7, 8, 28] },
+    { before: [3, 4], tokens: a, after: [7, 8, 28] },
+    { before: [3, 4], tokens: a, after: [7, 8, 28] },
+  ];
+  const answer = async (on: MMAR, question: (typeof questions)[number]) => {
+    const ids: number[] = [];
+    for await (const id of on.read(question, greedy)) ids.push(id);
+    return ids;
+  };
+  for (const question of questions) {
+    const fresh = await load('plain');
+    const want = await answer(fresh, question);
+    await fresh.close();
+    assert.is(want.length, 6);
+    assert.equal(await answer(model, question), want);
+  }
+  const [first] = await answer(model, questions[0]);
+  const ended: number[] = [];
+  for await (const id of model.read(questions[0], { ...greedy, eosIds: [first] })) ended.push(id);
+  assert.equal(ended, [], 'the id that ends an answer is no part of it');
+  await model.close();
+});
+
+async function refused(call: () => Promise<unknown>, code: string): Promise<string> {
+  const error = await call().then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  assert.ok(error instanceof MMARError && error.code === code, `want ${code}, got ${error}`);
+  return error.message;
+}
+
+test('calls that come at once each get their own; what makes no sense is refused and leaves the model as it was', async () => {
+  const model = await load('plain');
+  const size = model.config.image_tokens * model.config.image_tokenizer.embed_dim;
+  const [a, b] = [numbers(size, 'f32', 1), numbers(size, 'f32', 2)];
+  const [one, two] = [await model.decode({ tokens: a }), await model.decode({ tokens: b })];
+  assert.equal(await Promise.all([model.decode({ tokens: a }), model.decode({ tokens: b })]), [one, two]);
+  assert.not.equal(one, two);
+  assert.match(await refused(() => model.decode({ tokens: a.subarray(1) }), 'shape'), /tokens has \d+ numbers/);
+
+  const alone = await draw(model, uses[0]);
+  const steps = { ...uses[0], settings: { ...uses[0].settings, steps: 1.5 } };
+  assert.match(await refused(() => draw(model, steps), 'usage'), /steps is 1.5; give a whole number from 1/);
+  assert.match(await refused(() => draw(model, { ...uses[0], before: [99999] }), 'usage'), /has the id 99999/);
+  assert.match(await refused(() => draw(model, { ...uses[0], before: [1.5] }), 'usage'), /has the id 1.5/);
+  for (const seed of [-1, 1.5, 2 ** 53]) await refused(() => model.generate({ seed }), 'usage');
+  assert.equal(await Promise.all([draw(model, uses[0]), draw(model, uses[1]), draw(model, uses[0])]), [
+    alone,
+    await draw(model, uses[1]),
+    alone,
+  ]);
+
+  // One that waits can be stopped; close waits for what runs, and refuses what waits and what comes.
+  const running = draw(model, uses[0]);
+  const stop = new AbortController();
+  const input = { before: [1], uncond: [5], pictures: [{ order: permutation(16, 1), chance: { seed: 1 } }] };
+  const waiting = refused(() => model.drawTokens(input, model.settings({}), stop.signal), 'cancelled');
+  stop.abort();
+  await waiting;
+  const closing = model.close();
+  const late = refused(() => draw(model, uses[0]), 'usage');
+  assert.equal(await running, alone);
+  await closing;
+  assert.match(await late, /closed/);
+});
+
+test('texts of many lengths, many temperatures and numbers of tokens take no more memory in the end', async () => {
+  const model = await load('plain');
+  const use = async (n: number) => {
+    const settings = { iterations: 1 + (n % 16), steps: 2, cfg: 2, temperature: 0.5 + n / 100 };
+    await draw(model, { before: Array.from({ length: 1 + n }, (_, i) => i + 1), seeds: [n], settings });
+    for await (const _ of model.read(
+      { before: [1, n], tokens: new Float32Array(64).fill(n), after: Array(1 + n).fill(2) },
+      { ...greedy, temperature: n / 50, top_p: 1 - n / 100, max_new_tokens: 2 },
+    ));
+  };
+  for (let n = 40; n > 20; n--) await use(n);
+  const { held } = device.memory;
+  for (let n = 40; n > 0; n--) await use(n);
+  assert.ok(device.memory.held <= 1.02 * held, `${held} bytes, then ${device.memory.held}`);
+  await model.close();
+});
+
+test.run();
