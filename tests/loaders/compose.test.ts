@@ -20,7 +20,7 @@ const base = (): Promise<Checkpoint> =>
     'model.safetensors': weights('llm.model.embed_tokens.weight'),
     'config.json': text({ llm: {} }),
     'tokenizer.json': carried('tokenizer.json'),
-    'tokenizer_config.json': carried('tokenizer_config.json'),
+    'tokenizer_config.json': text({ eos_token: '<|im_start|>' }),
     'generation_config.json': text({ eos_token_id: 7, steps: 25 }),
   });
 const llm = (more: Record<string, Uint8Array>): Promise<Checkpoint> =>

@@ -120,6 +120,8 @@ test('a URL: range requests', () =>
       const into = new Uint8Array(4);
       await source.read('w #', 998 - 2, into);
       assert.equal(into, Uint8Array.from([996, 997, 998, 999]));
+      await source.read('w #', 10, into);
+      assert.equal(into, Uint8Array.from([10, 11, 12, 13]));
       await refuses(source.read('w #', 998, into), 'file', 'w #', '2 bytes came for 4');
       await refuses(source.size('secret'), 'file', '403');
       await refuses(source.read('none', 0, into), 'file', '404');

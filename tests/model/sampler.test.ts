@@ -36,6 +36,17 @@ test('v is cos φ ε - sin φ x (Eq. 21), and the angles are those of ᾱ', () =
   }
 });
 
+test('ᾱ is the cosine schedule with betas clipped at 0.999 (spec section 5)', () => {
+  const f = (t: number) => Math.cos((Math.PI / 2) * ((t / 1000 + 0.008) / 1.008)) ** 2;
+  for (let t = 0; t < T - 1; t++) close(bars[t], f(t + 1) / f(0), 1e-12, `ᾱ at ${t}`);
+  close(bars[T - 1] / bars[T - 2], 0.001, 1e-9, 'the last, where the schedule ends at 0'); // its beta is clipped
+});
+
+test('a step goes to the chosen time before its own', () => {
+  const [, left] = samplerCoefficients('x', T, 3, 0, 1); // from 999 to 500, and then to 0
+  close(left, Math.sin(phi[chosenTimes(T, 3)[1]]) / Math.sin(phi[T - 1]), 1e-9, 'what is left of the noise');
+});
+
 test("Eq. 16 equals the textbook's DDIM step over all t", () => {
   for (const prediction of predictions) {
     for (let t = 0; t < T; t++) {

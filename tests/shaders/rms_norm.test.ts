@@ -40,6 +40,18 @@ test('a row of zeros stays zeros; the largest numbers give no NaN', async () => 
   );
 });
 
+test('more rows than a dispatch has workgroups in one dimension', async () => {
+  const rows = 65535 + 700,
+    x = numbers(4 * rows, 'f32'),
+    got = await run((p) => rmsNorm(p, tensor('f32', [rows, 4], x), tensor('bf16', [4], [1, 1, 1, 1]), 1e-6));
+  for (let r = 0; r < rows; r++) {
+    const row = x.subarray(4 * r, 4 * r + 4),
+      rms = Math.sqrt(row.reduce((sum, v) => sum + v * v, 0) / 4 + 1e-6);
+    for (let c = 0; c < 4; c++)
+      if (!(Math.abs(got[4 * r + c] - row[c] / rms) < 1e-5)) assert.is(got[4 * r + c], row[c] / rms, `row ${r}`);
+  }
+});
+
 test('no rows', async () => {
   assert.is(
     (await run((p) => rmsNorm(p, tensor('f32', [0, 5], []), tensor('bf16', [5], [1, 1, 1, 1, 1]), 1e-6))).length,
