@@ -76,7 +76,7 @@ test("a program's pace is that of its own dispatches", async () => {
       let h = t;
       for (let i = 0; i < steps; i++) h = scale(p, h, 1);
     });
-  const [slow, quick] = [await chain(large, 7), await chain(small, 100)]; // 7: not yet sent when the next begins
+  const [slow, quick] = [await chain(large, 7), await chain(small, 2)]; // 7: not yet sent when the next begins
   for (let i = 0; i < 3; i++) {
     await device.queue.run(slow);
     await device.queue.run(quick);
