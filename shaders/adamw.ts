@@ -59,6 +59,14 @@ export function adamw(
     );
   const same = !weight || (weight.rows === master.rows && weight.cols === master.cols);
   checkShape(same, 'adamw', "a weight of the master's shape", master, weight ?? master);
+  const pieces = master.pieces.map(({ rows }) => rows).join();
+  checkShape(
+    !weight || weight.pieces.map(({ rows }) => rows).join() === pieces,
+    'adamw',
+    'a weight that lies in the same pieces, as where an adapter binds the master whole',
+    master,
+    weight ?? master,
+  );
   master.parts().forEach(({ part }, i) => {
     const piece = (t: Tensor): Tensor => t.parts()[i].part;
     const read = [step, norm, piece(gradient)],
