@@ -6,6 +6,9 @@ import type { DrawingExample, ReadingExample } from './passes.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { Batch, PassPlan } from './trainer.ts';
 
+/** Transfusion's pictures are read at times from 0 to 500. */
+const mostReadNoise = 501;
+
 /** Turns what is drawn for a step into ids, masks, times and noise, and says how large its passes may get. */
 export class Batches implements PassPlan {
   readonly most: number;
@@ -23,7 +26,7 @@ export class Batches implements PassPlan {
     more: readonly Item[] = [],
   ) {
     const all = [...pictures.items, ...(pictures.rehearsed ?? []), ...more];
-    this.most = settings.micro_batch;
+    this.most = config.variant === 'transfusion' ? 1 : settings.micro_batch;
     const prompts = ['', ...all.flatMap(({ texts }) => texts)].map(
       (text) => tokenizer.drawingPrompt(text).before.length,
     );
@@ -43,9 +46,7 @@ export class Batches implements PassPlan {
   of(all: readonly Example[], n: number): Batch {
     return {
       drawing: all.flatMap((example) => (example.task === 'generation' ? [this.drawn(example, n)] : [])),
-      reading: all.flatMap((example) =>
-        example.task === 'understanding' ? [{ ...this.reading(example), tokens: example.item.tokens }] : [],
-      ),
+      reading: all.flatMap((example) => (example.task === 'understanding' ? [this.read(example, n)] : [])),
     };
   }
 
@@ -58,16 +59,28 @@ export class Batches implements PassPlan {
   }
 
   private drawn({ item, index, prompt }: Example & { task: 'generation' }, n: number): DrawingExample {
-    const { settings, config } = this,
-      { seed, draws } = settings,
+    const { config, settings } = this,
       hidden = drawMask(settings, config.image_tokens, n, index),
-      timesteps = 'diffusion' in config ? config.diffusion.timesteps : 1;
+      { before } = this.tokenizer.drawingPrompt(prompt);
+    return { before, tokens: item.tokens, hidden, ...this.noised(n, index, settings.draws * hidden.length) };
+  }
+
+  private read({ item, index, ...pair }: Example & { task: 'understanding' }, n: number): ReadingExample {
+    const { config } = this,
+      example = { ...this.reading(pair), tokens: item.tokens };
+    return config.variant === 'transfusion' ? { ...example, ...this.noised(n, index, 0, mostReadNoise) } : example;
+  }
+
+  /** Times and noise of `count` tokens; Transfusion: one time for all of a picture, below `below`. */
+  private noised(n: number, index: number, count: number, below = Infinity): { times: number[]; noise: Float32Array } {
+    const { config, settings } = this,
+      { seed } = settings;
+    if (config.variant === 'vq') return { times: [], noise: new Float32Array() };
+    const whole = config.variant === 'transfusion',
+      { timesteps } = config.diffusion;
     return {
-      before: this.tokenizer.drawingPrompt(prompt).before,
-      tokens: item.tokens,
-      hidden,
-      times: drawTimes(seed, n, index, draws * hidden.length, timesteps),
-      noise: drawNoise(seed, n, index, draws * hidden.length * config.image_tokenizer.embed_dim),
+      times: drawTimes(seed, n, index, whole ? 1 : count, Math.min(timesteps, below)),
+      noise: drawNoise(seed, n, index, (whole ? config.image_tokens : count) * config.image_tokenizer.embed_dim),
     };
   }
 

@@ -85,10 +85,12 @@ export async function encodeEntries(
     checkCancelled(signal);
     const bytes = await readAll(folder, file_name, signal),
       key = await digest(bytes);
-    const tokens =
-      known.get(key) ??
-      (await model.encode({ image: await platform.decodePicture(bytes, `${folder.name}: ${file_name}`), signal }))
-        .tokens;
+    const encode = async (): Promise<ArrayLike<number>> => {
+      const image = await platform.decodePicture(bytes, `${folder.name}: ${file_name}`),
+        { tokens, codes } = await model.encode({ image, signal });
+      return codes ?? tokens;
+    };
+    const tokens = known.get(key) ?? (await encode());
     known.set(key, Float32Array.from(tokens));
     items.push({ tokens, texts, questions });
     onProgress?.(i + 1);

@@ -18,9 +18,9 @@ export async function rehearse(
   const items: Item[] = [];
   for (let i = 0; i < count; i++) {
     const prompt = prompts.length ? prompts[i % prompts.length] : '';
-    const { tokens } = await model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal });
+    const { tokens, codes } = await model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal });
     const name = prompt || (await read(model, tokens, signal));
-    items.push({ tokens, texts: [name], questions: [{ question, answer: name }] });
+    items.push({ tokens: codes ?? tokens, texts: [name], questions: [{ question, answer: name }] });
     onProgress?.(i + 1);
   }
   return items;

@@ -1,9 +1,8 @@
 import { MMARError } from '../base/error.ts';
 import type { MMAR } from '../model/mmar.ts';
-import { mmarOf } from '../model/variants/index.ts';
 import { Batches } from './batch.ts';
 import { drawExample, type Item, type Pictures } from './examples.ts';
-import { MMARGraph } from './graph.ts';
+import { graphOf } from './graph_of.ts';
 import { chooseLearned, type Learn } from './learned.ts';
 import { Optimiser } from './optimiser.ts';
 import { learningRate, type TrainingSettings } from './settings.ts';
@@ -45,11 +44,10 @@ export class TrainingRun {
     learn: Learn,
   ): Promise<TrainingRun> {
     if (!pictures.items.length) throw new MMARError('usage', 'there is no picture to learn from; give one or more');
-    const { device } = model,
-      parts = mmarOf(model.system);
-    const batches = new Batches(settings, parts.config, await model.tokenizer(), pictures, heldOut),
-      optimiser = new Optimiser(device, chooseLearned(parts.weights, learn, parts.config.variant), settings),
-      graph = new MMARGraph(parts, settings.draws),
+    const { device, system } = model;
+    const batches = new Batches(settings, system.config, await model.tokenizer(), pictures, heldOut),
+      optimiser = new Optimiser(device, chooseLearned(system.weights, learn, system.config.variant), settings),
+      graph = await graphOf(device, system, settings.draws),
       trainer = new Trainer(device, graph, optimiser, batches, settings.text_weight);
     await optimiser.begin();
     return new TrainingRun(model, settings, optimiser, trainer, batches, heldOut);

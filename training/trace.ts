@@ -1,10 +1,10 @@
 import { MMARError } from '../base/error.ts';
 import type { Tensor } from '../engine/tensor.ts';
+import type { Config } from '../model/config.ts';
 import { gather } from '../model/layout.ts';
 import type { MMAR } from '../model/mmar.ts';
 import type { TraceTensor, TraceTensors } from '../model/trace.ts';
-import { mmarOf } from '../model/variants/index.ts';
-import { MMARGraph } from './graph.ts';
+import { graphOf } from './graph_of.ts';
 import { chooseLearned } from './learned.ts';
 import { Optimiser, type State } from './optimiser.ts';
 import type { DrawingExample, ReadingExample } from './passes.ts';
@@ -37,16 +37,15 @@ export async function traceTrain(
   const settings = { ...defaults };
   for (const key of Object.keys(defaults) as (keyof typeof defaults)[])
     if (texts[key] !== undefined) settings[key] = numberOf(key, texts[key]);
-  const { device } = model,
-    parts = mmarOf(model.system),
-    { drawing, reading } = examples(inputs, settings.draws);
-  const optimiser = new Optimiser(device, chooseLearned(parts.weights, 'paper', parts.config.variant), {
+  const { device, system } = model,
+    { drawing, reading } = examples(inputs, system.config, settings.draws);
+  const optimiser = new Optimiser(device, chooseLearned(system.weights, 'paper', system.config.variant), {
     ...settings,
     ema: 0,
   });
   const trainer = new Trainer(
     device,
-    new MMARGraph(parts, settings.draws),
+    await graphOf(device, system, settings.draws),
     optimiser,
     {
       most: 1,
@@ -95,23 +94,31 @@ async function named(model: MMAR, states: State[], what: 'gradient' | 'master'):
   return all;
 }
 
-function examples(inputs: TraceTensors, draws: number): { drawing: DrawingExample; reading: ReadingExample } {
+function examples(
+  inputs: TraceTensors,
+  { variant, image_tokens }: Config,
+  draws: number,
+): { drawing: DrawingExample; reading: ReadingExample } {
   const values = (name: string): number[] => {
     const found = inputs.get(name);
     if (found) return Array.from(found.values);
     throw new MMARError('usage', `trace train needs the input ${name}; the file has ${[...inputs.keys()].join(', ')}`);
   };
-  const tokens = values('tokens'),
-    hidden = values('mask').flatMap((masked, i) => (masked ? [i] : [])),
-    times = values('t');
-  if (times.length !== draws * hidden.length)
+  const noised = (prefix: string) => ({ times: values(`${prefix}t`), noise: values(`${prefix}noise`) }),
+    none = { times: [], noise: [] };
+  const tokens = values(variant === 'vq' ? 'codes' : 'tokens'),
+    mask = variant === 'transfusion' ? new Array<number>(image_tokens).fill(1) : values('mask'),
+    hidden = mask.flatMap((masked, i) => (masked ? [i] : [])),
+    drawn = variant === 'vq' ? none : noised('');
+  if (variant === 'mmar' && drawn.times.length !== draws * hidden.length)
     throw new MMARError(
       'usage',
-      `trace train: t has ${times.length} times; want ${draws} draws for each of ${hidden.length} hidden tokens`,
+      `trace train: t has ${drawn.times.length} times; want ${draws} draws for each of ${hidden.length} hidden tokens`,
     );
+  const reading = { before: values('read_before'), tokens, after: values('after'), targets: values('targets') };
   return {
-    drawing: { before: values('before'), tokens, hidden, times, noise: values('noise') },
-    reading: { before: values('read_before'), tokens, after: values('after'), targets: values('targets') },
+    drawing: { before: values('before'), tokens, hidden, ...drawn },
+    reading: variant === 'transfusion' ? { ...reading, ...noised('read_') } : reading,
   };
 }
 

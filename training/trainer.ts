@@ -4,7 +4,7 @@ import { Tape } from '../engine/tape.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { Workspace } from '../engine/workspace.ts';
 import { add } from '../shaders/add.ts';
-import type { MMARGraph, Pass, PassShape } from './graph.ts';
+import type { Graph, Pass, PassShape } from './graph.ts';
 import type { Optimiser } from './optimiser.ts';
 import type { DrawingExample, ReadingExample } from './passes.ts';
 
@@ -50,7 +50,7 @@ export class Trainer {
 
   constructor(
     private readonly device: Device,
-    private readonly graph: MMARGraph,
+    private readonly graph: Graph,
     private readonly optimiser: Optimiser,
     private readonly plan: PassPlan,
     text_weight: number,

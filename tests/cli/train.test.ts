@@ -88,6 +88,19 @@ test('killed ten times at a random step, it ends with the same bits as one never
   assert.equal(steps(broken), steps(whole));
 });
 
+test('a step does not depend on how its batch is split over passes', async () => {
+  const first = async (size: string) => {
+    const out = path.join(cwd, `split-${size}`),
+      words = ['train', data, '--out', out, '--steps', '1', ...common, '--micro-batch', size, '--precision', 'f32'];
+    const run = await mmar(words);
+    assert.is(run.code, 0, run.stderr);
+    return JSON.parse(fs.readFileSync(path.join(out, 'log.jsonl'), 'utf8'));
+  };
+  const [one, all] = [await first('1'), await first('4')];
+  for (const key of ['loss_image', 'loss_text', 'grad_norm'])
+    assert.ok(Math.abs(one[key] - all[key]) <= 1e-5 * one[key], `${key}: ${one[key]} and ${all[key]}`);
+});
+
 test('what is wrong is named, and what was saved stays', async () => {
   const out = path.join(cwd, 'whole');
   const refused = async (words: string[], message: RegExp) => {

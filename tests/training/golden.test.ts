@@ -8,7 +8,7 @@ import { nodePlatform } from '../../platform/node.ts';
 import { traceTrain } from '../../training/trace.ts';
 import { device } from '../gpu.ts';
 
-for (const folder of ['plain', 'untied-epsilon']) {
+for (const folder of ['plain', 'untied-epsilon', 'vq', 'transfusion']) {
   for (const precision of ['f32', 'bf16'] as const) {
     test(`${folder} in ${precision}`, async () => {
       const path = `tests/golden/${folder}`,
