@@ -1,7 +1,7 @@
 // The whole graph of the specification as plain f64 loops, a token a row: slow, obvious, and independent of the engine.
 import type { MMARConfig } from '../../model/config.ts';
-import { alphasBar, chosenTimes, guidanceAt, hiddenAfter } from '../../model/sampler.ts';
 import { conv3x3, gelu, matmul, none, normalize, silu } from '../reference.ts';
+import { alphasBar, chosenTimes, guidanceAt, hiddenAfter } from './schedules.ts';
 
 type Values = ArrayLike<number>;
 type Rows = Float64Array[];
