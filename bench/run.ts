@@ -82,12 +82,16 @@ class Bench {
       small = all.filter((shape) => leastMs(shape, report.limits) < quickMs),
       shapes = inOrder(quick && small.length ? small : all, report.limits),
       yardstick = await makeYardstick(watch.device);
-    const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal };
+    const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits };
     let done = 0;
     try {
       for (const shape of shapes) {
         onProgress?.(`kernels: ${shape.dispatch.name}, ${done + 1} of ${shapes.length}`);
-        report.kernels.push(...(await this.measured(shape, { ...options, yardstick: yardstick.program })));
+        // However slow the machine is, one shape is measured.
+        const stop = done ? signal : this.options.signal;
+        report.kernels.push(
+          ...(await this.measured(shape, { ...options, yardstick: yardstick.program, signal: stop })),
+        );
         done++;
         this.found();
       }
