@@ -15,12 +15,23 @@ const figure = (n) => (n === undefined ? '' : n >= 100 ? n.toFixed(0) : n.toPrec
 const row = (cells) => `| ${cells.join(' | ')} |`;
 const plain = (text) => String(text ?? '').replace(/[\\`*_{}[\]<>|#!&]/g, (c) => `\\${c}`);
 
-const limits = ['fma_gflops', 'fma_f16_gflops', 'read_gbps', 'copy_gbps', 'workgroup_gbps', 'dispatch_us', 'submit_us', 'wait_us'];
+const limits = [
+  'fma_gflops',
+  'fma_f16_gflops',
+  'read_gbps',
+  'copy_gbps',
+  'workgroup_gbps',
+  'dispatch_us',
+  'submit_us',
+  'wait_us',
+];
 const pictures = ({ model }) => model.find(({ figure: what }) => what.startsWith('pictures a minute'));
 const best = ({ kernels }, op) => kernels.filter((k) => k.op === op && k.share).sort((a, b) => b.share - a.share)[0];
 const share = (report, op) => {
   const found = best(report, op);
-  return found ? `${(100 * found.share).toFixed(0)} % of ${found.bound.startsWith('fma') ? 'arithmetic' : 'memory'}` : '';
+  return found
+    ? `${(100 * found.share).toFixed(0)} % of ${found.bound.startsWith('fma') ? 'arithmetic' : 'memory'}`
+    : '';
 };
 
 const text = `# GPUs
