@@ -36,8 +36,6 @@ export interface BenchOptions {
 
 /** Seconds from its start after which a quick run leaves the kernels, and the model. */
 const quickUntil = { kernels: 60, model: 110 };
-/** A quick run leaves out shapes that take longer by the adapter's limits: some variants take a hundred times that. */
-const quickMs = 10;
 
 /** Runs the benchmark on a device. Throws `cancelled` where the signal was aborted; what was found until then was reported. */
 export async function runBench(device: Device, about: About, options: BenchOptions = {}): Promise<Report> {
@@ -78,20 +76,14 @@ class Bench {
       { quick, onProgress } = this.options,
       signal = this.until('kernels');
     onProgress?.('recording the models');
-    const all = await this.shapes(names),
-      small = all.filter((shape) => leastMs(shape, report.limits) < quickMs),
-      shapes = inOrder(quick && small.length ? small : all, report.limits),
+    const shapes = inOrder(await this.shapes(names), report.limits),
       yardstick = await makeYardstick(watch.device);
-    const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits };
+    const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal };
     let done = 0;
     try {
       for (const shape of shapes) {
         onProgress?.(`kernels: ${shape.dispatch.name}, ${done + 1} of ${shapes.length}`);
-        // However slow the machine is, one shape is measured.
-        const stop = done ? signal : this.options.signal;
-        report.kernels.push(
-          ...(await this.measured(shape, { ...options, yardstick: yardstick.program, signal: stop })),
-        );
+        report.kernels.push(...(await this.measured(shape, { ...options, yardstick: yardstick.program })));
         done++;
         this.found();
       }
@@ -100,9 +92,9 @@ class Bench {
     } finally {
       yardstick.release();
     }
-    if (done < all.length)
+    if (done < shapes.length)
       report.notes.push(
-        `${done} of the models’ ${all.length} shapes, those that matter most and are soon done; a run without quick has all`,
+        `${done} of the models’ ${shapes.length} shapes, those that take longest; a run without quick has all`,
       );
     report.kernels.sort(
       (a, b) => a.op.localeCompare(b.op) || shapeOf(a).localeCompare(shapeOf(b), 'en', { numeric: true }),
@@ -181,15 +173,13 @@ class Bench {
   }
 }
 
-/** What a run must take at least, by the adapter's limits. */
-function leastMs(shape: RecordedShape, limits: Record<string, number>): number {
-  const { flops = 0, bytes } = workOf(shape);
-  return Math.max(flops / limits.fma_gflops, bytes / limits.read_gbps) / 1e6 + limits.dispatch_us / 1000;
-}
-
 /** Each kernel's most costly shape first, then what else costs most: a run that is cut short has what matters. */
 function inOrder(shapes: RecordedShape[], limits: Record<string, number>): RecordedShape[] {
-  const cost = (shape: RecordedShape): number => Math.max(1, shape.calls) * leastMs(shape, limits);
+  const cost = (shape: RecordedShape): number => {
+    const { flops = 0, bytes } = workOf(shape);
+    const ms = Math.max(flops / limits.fma_gflops, bytes / limits.read_gbps) / 1e6 + limits.dispatch_us / 1000;
+    return Math.max(1, shape.calls) * ms;
+  };
   const sorted = shapes.map((shape) => ({ shape, cost: cost(shape) })).sort((a, b) => b.cost - a.cost);
   const first = new Set<string>();
   const leads = sorted.filter(({ shape }) => !first.has(shape.dispatch.name) && first.add(shape.dispatch.name));

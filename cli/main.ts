@@ -11,6 +11,7 @@ import { addGenerate } from './commands/generate.ts';
 import { addInit } from './commands/init.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addNumerics } from './commands/numerics.ts';
+import { addSweep } from './commands/sweep.ts';
 import { addTrace } from './commands/trace.ts';
 import { addTrain } from './commands/train.ts';
 import { addTune } from './commands/tune.ts';
@@ -39,6 +40,7 @@ Examples:
 
 for (const add of [
   addGenerate,
+  addSweep,
   addDescribe,
   addEncode,
   addDecode,

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { adapters, failed, mmar, newFolder, reference } from './mmar.ts';
 
-const commands = ['generate', 'describe', 'encode', 'decode', 'trace', 'inspect', 'adapters', 'bench'];
+const commands = ['generate', 'describe', 'encode', 'decode', 'trace', 'inspect', 'adapters'];
 const apple = path.join(reference, 'red-apple.png'),
   folder = newFolder();
 fs.writeFileSync(path.join(folder, 'text.png'), 'no picture');
@@ -58,12 +58,6 @@ const wrongUsage: [string[], RegExp][] = [
   [['trace', 'encode', '--in', 'x'], /--out or --compare/],
   [['trace', 'paint', '--in', 'x', '--compare'], /no part "paint"; give one of encode/],
   [['trace', 'encode', '--in', 'x', '--compare', '--set', 'step=1'], /--set step=1 is no setting; .*steps/],
-  [['bench', 'a.json'], /--compare a\.json compares reports/],
-  [['bench', '--compare', 'a.json'], /wants two reports or more/],
-  [['bench', '--shape', '1x2'], /--shape is "1x2"; give three whole numbers/],
-  [['bench', '--wgsl', 'a.wgsl'], /--as matmul/],
-  [['bench', '--as', 'matmul'], /give --wgsl FILE as well/],
-  [['bench', '--dump', 'voodoo'], /no kernel is called "voodoo"; give one of .*matmul/],
 ];
 for (const [words, message] of wrongUsage) {
   test(`exit 2: ${words.join(' ').slice(0, 70)}`, async () => failed(await mmar(words, { cwd: folder }), 2, message));

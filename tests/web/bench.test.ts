@@ -93,7 +93,7 @@ await inBrowsers('bench', (test, browser) => {
     await choose(page, 'bench-config', 'emoji');
     await page.press('Measure');
     await page.says('bench-status', /Done|did not work/, 400);
-    await page.says('bench-report', /Kernels at the models’ shapes/);
+    await page.says('bench-report', /matmul.*rms_norm/s);
     await look(page, `bench-${browser}`);
     assert.equal(page.errors, []);
   });
@@ -141,6 +141,9 @@ await inBrowsers('bench', (test, browser) => {
     await page.press('Run it');
     await page.says('editor-status', /did not end within/, 30);
     console.log(`${browser}: an endless loop was told after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    await type(own);
+    await page.press('Run it');
+    await page.says('editor-status', /^Right.*times as long as ours/, 60);
     assert.equal(page.errors, []);
   });
 });
