@@ -43,7 +43,8 @@ const skipped = [];
 function compare(what, results) {
   const [mine, theirs] = [here, other].map((checkout, i) => results(checkout, i));
   if (theirs === undefined) skipped.push(what);
-  else if (mine === undefined || !mine.equals(theirs)) different.push(what);
+  else if (mine === undefined) different.push(`${what} (it fails here)`);
+  else if (!mine.equals(theirs)) different.push(what);
   compared += theirs === undefined ? 0 : 1;
 }
 
