@@ -1,14 +1,22 @@
 import type { Recorder } from '../engine/program.ts';
 import { roundUp, type Tensor } from '../engine/tensor.ts';
 import { addSilu } from '../shaders/add_silu.ts';
-import { type Affine, layerNorm } from '../shaders/layer_norm.ts';
+import type { Affine, Modulation } from '../shaders/layer_norm.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
+import type { Norm } from '../shaders/norm.ts';
 import { timeEmbedding } from '../shaders/time_embedding.ts';
 import type { DiffusionProcess, MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
 const eps = 1e-6;
 const frequencies = 128;
+
+const adaLN = (affine: Affine | undefined, modulation: Modulation): Norm => ({
+  kind: 'layer',
+  affine,
+  eps,
+  modulation,
+});
 
 /** The head that denoises one image token given its z, after MAR's (spec section 4). */
 export class DiffusionMLP {
@@ -102,18 +110,14 @@ export class DiffusionMLP {
     let h = linear(p, x, this.input_proj, { type: this.activations });
     this.res_blocks.forEach(({ in_ln, mlp0, mlp2 }, i) => {
       const shift = 3 * i * D;
-      const inner = layerNorm(p, h, in_ln, eps, { tensor: modulation, firstRow, shift, scale: shift + D });
-      h = linear(p, linear(p, inner, mlp0, { act: 'silu' }), mlp2, {
+      const norm = adaLN(in_ln, { tensor: modulation, firstRow, shift, scale: shift + D });
+      h = linear(p, linear(p, h, mlp0, { norm, act: 'silu' }), mlp2, {
         gate: { tensor: modulation, firstRow, first: shift + 2 * D },
         residual: h,
       });
     });
     const shift = 3 * this.res_blocks.length * D;
-    return linear(
-      p,
-      layerNorm(p, h, undefined, eps, { tensor: modulation, firstRow, shift, scale: shift + D }),
-      this.linear,
-      { type: 'f32' },
-    );
+    const norm = adaLN(undefined, { tensor: modulation, firstRow, shift, scale: shift + D });
+    return linear(p, h, this.linear, { norm, type: 'f32' });
   }
 }

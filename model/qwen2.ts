@@ -150,10 +150,13 @@ export class Qwen2 {
       lora = span === 'image',
       causal = span === 'text';
     this.layers.forEach((layer, i) => {
-      const qkv = linear(p, rmsNorm(p, x, layer.input_layernorm, eps), layer.qkv, { lora });
+      const qkv = linear(p, x, layer.qkv, { norm: { kind: 'rms', weight: layer.input_layernorm, eps }, lora });
       const q = rope(p, qkv, this.inverseFrequency, context.layers[i], context, this.heads);
       x = linear(p, gqa(p, q, context.layers[i], context, this.heads, causal), layer.o_proj, { lora, residual: x });
-      const gateUp = linear(p, rmsNorm(p, x, layer.post_attention_layernorm, eps), layer.gateUp, { lora });
+      const gateUp = linear(p, x, layer.gateUp, {
+        norm: { kind: 'rms', weight: layer.post_attention_layernorm, eps },
+        lora,
+      });
       x = linear(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: x });
     });
     return rmsNorm(p, x, this.norm, eps, into);

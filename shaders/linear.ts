@@ -6,6 +6,7 @@ import { checkShape } from './common.ts';
 import { gate } from './gate.ts';
 import { linearBackward } from './linear_backward.ts';
 import { type Activation, type Gate, gemm } from './matmul.ts';
+import { type FusedNorm, fuseNorm, type Norm, normalize } from './norm.ts';
 
 /** A linear layer's weights, as the loader lays them out. */
 export interface Linear {
@@ -29,6 +30,8 @@ export interface LowRank {
 }
 
 export interface LinearOptions {
+  /** Normalizes x first: within the product's kernel where rows are few, with the same bits. */
+  norm?: Norm;
   act?: Activation;
   /** Multiplies act(…) before the residual is added (AdaLN). */
   gate?: Gate;
@@ -50,6 +53,12 @@ export interface LinearOptions {
  * @returns [rows, out]. Throws `shape` where operands do not fit each other
  */
 export function linear(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions = {}): Tensor {
+  if (options.norm) {
+    const { norm, ...rest } = options,
+      fused = p.tape || rest.lora ? undefined : fuseNorm(p, x, layer.weight, norm);
+    if (!fused) return linear(p, normalize(p, x, norm), layer, rest);
+    return product(p, x, layer, rest, fused).y;
+  }
   const { weight, bias, lora } = layer,
     { act = 'none', gate, residual, type, into, name = weight.name } = options;
   checkShape(!options.lora || lora !== undefined, `linear ${name}`, 'a layer with a low-rank part', x, weight);
@@ -82,7 +91,13 @@ function inSteps(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions):
   return residual ? add(p, y, residual) : y;
 }
 
-function product(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions): { y: Tensor; low?: Tensor } {
+function product(
+  p: Recorder,
+  x: Tensor,
+  layer: Linear,
+  options: LinearOptions,
+  norm?: FusedNorm,
+): { y: Tensor; low?: Tensor } {
   const { weight, bias, lora } = layer,
     { act, gate, residual, type, into, name = weight.name } = options;
   const plus = options.lora &&
@@ -92,6 +107,16 @@ function product(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions):
       firstColumns: lora.firstColumns,
     };
   const epilogue = { bias, act, gate, residual };
-  const y = gemm(p, { a: x, b: weight, transposeB: true, plus: plus || undefined, epilogue, type, into, label: name });
+  const y = gemm(p, {
+    a: x,
+    b: weight,
+    transposeB: true,
+    plus: plus || undefined,
+    norm,
+    epilogue,
+    type,
+    into,
+    label: name,
+  });
   return { y, low: plus ? plus.a : undefined };
 }

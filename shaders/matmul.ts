@@ -2,6 +2,7 @@ import type { Candidate, Recorder } from '../engine/program.ts';
 import { type ElementType, f32Bits, type Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
 import { matmulCandidates } from './matmul_candidates.ts';
+import type { FusedNorm } from './norm.ts';
 import { transpose } from './transpose.ts';
 
 export type Activation = 'none' | 'gelu' | 'silu';
@@ -44,6 +45,8 @@ export interface Gemm {
   transposeB?: boolean;
   /** Only with `transposeB`. */
   plus?: LowRankTerm;
+  /** Normalizes a's rows first. Only with `transposeB`, without `plus`. */
+  norm?: FusedNorm;
   epilogue?: Epilogue;
   /** Adds to what `into` holds. */
   accumulate?: boolean;
@@ -76,7 +79,7 @@ export interface Block {
  */
 export function gemm(p: Recorder, g: Gemm): Tensor {
   const a = g.transposeA ? transpose(p, g.a) : g.a,
-    { b, transposeB = false, plus, epilogue = {}, accumulate = false, label = b.name } = g;
+    { b, transposeB = false, plus, norm, epilogue = {}, accumulate = false, label = b.name } = g;
   const { alpha = 1, bias, act = 'none', gate, residual } = epilogue;
   const { m, n } = g.block ?? { m: a.rows, n: transposeB ? b.rows : b.cols },
     what = `matmul ${label}`;
@@ -99,6 +102,9 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       bias: bind(bias),
       gate: bind(gate?.tensor),
       residual: bind(residual),
+      norm_weight: bind(norm?.weight),
+      norm_bias: bind(norm?.bias),
+      modulation: bind(norm?.modulation),
     };
     const constants = {
       x: a.type,
@@ -109,6 +115,8 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       transposed: transposeB,
       accumulate: accumulate || (!transposeB && i > 0),
       ...bindings,
+      norm: norm !== undefined,
+      rms: norm?.rms ?? false,
       out: read.length,
       uniforms: read.length + 1,
     };
@@ -135,6 +143,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       segment.upRow ?? 0,
       (gate?.tensor.pitch ?? 0) / 4,
       gate ? ((gate.firstRow ?? 0) * gate.tensor.pitch + gate.first) / 4 : 0,
+      ...(norm?.uniforms ?? [0, 0, 0, 0, 0]),
     ];
     p.operation({
       name: 'matmul',
@@ -142,8 +151,8 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       read,
       write: [y],
       uniforms,
-      shape: { m, k, n, x: a.type, w: b.type },
-      candidates: matmulCandidates(p.device, { rows: m, type: a.type }, n).map(
+      shape: { m, k, n, x: a.type, w: b.type, ...(norm && { norm: norm.rms ? 'rms' : 'layer' }) },
+      candidates: (norm?.candidates ?? matmulCandidates(p.device, { rows: m, type: a.type }, n)).map(
         ({ variant, source, lanes, tileRows, constants: own }): Candidate => {
           const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
           return {

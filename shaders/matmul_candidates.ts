@@ -49,14 +49,14 @@ function direct({ subgroupSize: subgroup }: Device, x: Pick<Tensor, 'rows' | 'ty
 
 /** k split over 32 threads, for few rows. */
 function split(device: Device, rows: number): MatmulCandidate[] {
-  const tile_m = evenTile(Math.max(1, rows), registers(device) === 'few' ? 4 : 8),
+  const tile_m = evenTile(Math.max(1, rows), registers(device) === 'few' ? 2 : 8),
     lanes = 2;
   const candidate = (variant: string, most: number): MatmulCandidate => ({
     variant,
     source: matmulRowsWgsl,
     lanes,
     tileRows: most,
-    constants: { threads: 32 * lanes, lanes, tile_m: most, ahead: most > 2 ? 1 : 4, subgroup: narrowSubgroup(device) },
+    constants: { threads: 32 * lanes, lanes, tile_m: most, ahead: most > 2 ? 1 : 2, subgroup: narrowSubgroup(device) },
   });
   const others = [8, 4, 2, 1].filter((most) => most <= rows && most !== tile_m);
   return [candidate('rows', tile_m), ...others.map((most) => candidate(`rows_${most}`, most))];

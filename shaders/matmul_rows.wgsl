@@ -9,6 +9,9 @@ enable subgroup_size_control;
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 #include "lib/matmul_operands.wgsl"
+#if ${norm}
+#include "lib/matmul_norm.wgsl"
+#endif
 
 var<workgroup> sums: array<vec4<f32>, ${threads}u * ${tile_m}u>;
 
@@ -26,6 +29,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let n#n = column_of(quad, #nu);
 #endfor
   let first_row = group.y * ${tile_m}u;
+#if ${norm}
+  stage_rows(first_row, lane);
+#endif
 #for i in ${tile_m}
   var c#i = vec4<f32>();
 #endfor
@@ -43,7 +49,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
 #endfor
 #for i in ${tile_m}
+#if ${norm}
+      let x#h_#i = staged[#iu * k_quads + k#h];
+#else
       let x#h_#i = #s[min(first_row + #iu, shape.rows - 1u) * shape.#s_pitch + begin + k#h];
+#endif
 #endfor
 #endfor
 #for h in ${ahead}

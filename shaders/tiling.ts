@@ -18,16 +18,17 @@ const shapes = {
   tiled_small: { tile_m: 8, tile_n: 2, across: 8, down: 8, depth: 4 },
   tiled_one: { tile_m: 8, tile_n: 1, across: 16, down: 8, depth: 4 },
   tiled_four: { tile_m: 4, tile_n: 1, across: 16, down: 16, depth: 8 },
+  tiled_two: { tile_m: 2, tile_n: 1, across: 16, down: 16, depth: 8 },
   /** For a few columns, such as a picture's three channels. */
   tiled_narrow: { tile_m: 2, tile_n: 1, across: 4, down: 32, depth: 8 },
 };
 
 /** The best first, where there is enough work for many workgroups. */
 const orders = {
-  many: ['tiled', 'tiled_small', 'tiled_one', 'tiled_four', 'tiled_narrow'],
-  half: ['tiled', 'tiled_one', 'tiled_four', 'tiled_small', 'tiled_narrow'],
-  some: ['tiled_one', 'tiled_four', 'tiled_small', 'tiled', 'tiled_narrow'],
-  few: ['tiled_four', 'tiled_one', 'tiled_small', 'tiled', 'tiled_narrow'],
+  many: ['tiled', 'tiled_small', 'tiled_one', 'tiled_four', 'tiled_two', 'tiled_narrow'],
+  half: ['tiled', 'tiled_one', 'tiled_four', 'tiled_small', 'tiled_two', 'tiled_narrow'],
+  some: ['tiled_one', 'tiled_four', 'tiled_small', 'tiled', 'tiled_two', 'tiled_narrow'],
+  few: ['tiled_two', 'tiled_four', 'tiled_one', 'tiled_small', 'tiled', 'tiled_narrow'],
 };
 
 /** Workgroups that keep a large GPU's cores at work. */

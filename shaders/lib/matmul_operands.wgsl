@@ -41,6 +41,12 @@ struct Shape {
   up_first: u32,
   gate_pitch: u32,
   gate_first: u32,
+  // The norm before it, where there is one; pitch, scale and shift in quads.
+  norm_cols: u32,
+  norm_eps: f32,
+  modulation_pitch: u32,
+  modulation_shift: u32,
+  modulation_scale: u32,
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 

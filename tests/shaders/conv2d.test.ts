@@ -100,7 +100,7 @@ for (const type of ['bf16', 'f32'] as const) {
   }
 }
 
-const variants = ['tiled', 'tiled_small', 'tiled_one', 'tiled_four', 'tiled_narrow'];
+const variants = ['tiled', 'tiled_small', 'tiled_one', 'tiled_four', 'tiled_two', 'tiled_narrow'];
 for (const [type, height, width, from, to] of [
   ['bf16', 9, 13, 5, 37],
   ['f32', 11, 12, 36, 70],
