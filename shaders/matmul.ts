@@ -158,7 +158,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
           return {
             variant,
             source,
-            constants: { x_element: `${a.type}x4`, ...own, ...constants },
+            constants: { x_element: `${a.type}x4`, k_quads: 0, norm_lanes: 1, ...own, ...constants },
             uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
             workgroups: [runs.tiles, Math.ceil(m / tileRows)],
           };
