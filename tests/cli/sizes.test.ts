@@ -83,7 +83,7 @@ test('init: what cannot be', async () => {
   failed(
     await mmar(['init', at('x'), '--config', 'mmar-9b']),
     1,
-    /--config mmar-9b: there is no such config; give mmar-0\.5b, mmar-7b, or a JSON file/,
+    /--config mmar-9b: there is no such config; give mmar-0\.5b-vq, mmar-0\.5b, mmar-7b, transfusion-0\.5b, or a JSON file/,
   );
   failed(
     await mmar(['init', at('x'), '--config', 'mmar-7b', '--set', 'llm.layers=2']),
