@@ -41,7 +41,7 @@ const wrongUsage: [string[], RegExp][] = [
   [['generate', '--seed', '9007199254740991', '-n', '2'], /-n 2 passes 2\^53 - 1/],
   [['generate', '-n', '0'], /--count is "0"/],
   [['generate', '--steps', '0'], /--steps is "0"/],
-  [['generate', '--steps', '1001'], /--steps is 1001; give a whole number from 1 to 1000/],
+  [['generate', '--steps', '1001'], /steps is 1001; give a whole number from 1 to 1000/],
   [['generate', '--iterations', '1e3'], /--iterations is "1e3"/],
   [['generate', '--cfg', 'nan'], /--cfg is "nan"; give a number from 0 up/],
   [['generate', '--cfg', 'Infinity'], /--cfg is "Infinity"/],
