@@ -115,7 +115,10 @@ export interface ModelMemory extends MemoryReport {
   weights: number;
 }
 
-/** A loaded model. Calls wait for their turn; one that waits or runs ends at once where its signal is aborted. */
+/**
+ * A loaded model. Calls wait for their turn; one that waits or runs ends at once where its signal is aborted. A stream
+ * has its turn until its loop ends: do not wait in it for another drawing or answer (`preview`, `decode` and `close` can be).
+ */
 export interface Model {
   readonly config: Config;
   /** Settings of a drawing unless given: the checkpoint's own. */
@@ -135,7 +138,7 @@ export interface Model {
   memory(): Promise<ModelMemory>;
   /** Measures the device's time a part from now on, or stops; gives the seconds measured since the last call. */
   setProfile(on: boolean): Promise<Record<string, number>>;
-  /** Waits for what runs, refuses what waits, and gives all memory back. */
+  /** Waits for what runs, ends a stream that waits for its reader (`usage`), refuses what waits, and gives all memory back. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

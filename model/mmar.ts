@@ -198,28 +198,30 @@ export class MMAR implements Model {
   /** Draws from ids, orders and chances of one's own. */
   async *draw(input: DrawingInput, settings: DrawingSettings, signal?: AbortSignal): AsyncGenerator<GenerateStep> {
     checkDrawing(input, settings, this.system);
-    const done = await this.turns.take(signal);
-    try {
-      const guided = settings.cfg !== 1 && input.before.join() !== input.uncond.join();
-      const text = Math.max(input.before.length, guided ? input.uncond.length : 0);
-      const capacity = this.capacityFor(text + 1 + this.config.image_tokens);
-      const shape: DrawingShape = { pictures: input.pictures.length, branches: guided ? 2 : 1, capacity };
-      const drawing = await this.drawingFor(shape, settings);
-      for await (const step of drawing.run(input, settings, signal)) {
-        const tokens = this.snapshot(drawing.tokens);
-        const codes = drawing.codes && this.snapshot(drawing.codes);
-        const pictures = input.pictures.map(({ chance }, i) => ({
-          seed: 'seed' in chance ? chance.seed : 0,
-          drawn: step.drawn[i],
-          tokens: async () => ownPart(await tokens, i, shape.pictures),
-          codes: async () => codes && ownPart(await codes, i, shape.pictures),
-          preview: async (signal?: AbortSignal) =>
-            this.pictureOfTokens(ownPart(await tokens, i, shape.pictures), signal),
-        }));
-        yield { ...step, ...pictures[0], pictures };
-      }
-    } finally {
-      done();
+    yield* this.turns.stream(() => this.drawingSteps(input, settings, signal), signal);
+  }
+
+  private async *drawingSteps(
+    input: DrawingInput,
+    settings: DrawingSettings,
+    signal?: AbortSignal,
+  ): AsyncGenerator<GenerateStep, void> {
+    const guided = settings.cfg !== 1 && input.before.join() !== input.uncond.join();
+    const text = Math.max(input.before.length, guided ? input.uncond.length : 0);
+    const capacity = this.capacityFor(text + 1 + this.config.image_tokens);
+    const shape: DrawingShape = { pictures: input.pictures.length, branches: guided ? 2 : 1, capacity };
+    const drawing = await this.drawingFor(shape, settings);
+    for await (const step of drawing.run(input, settings, signal)) {
+      const tokens = this.snapshot(drawing.tokens);
+      const codes = drawing.codes && this.snapshot(drawing.codes);
+      const pictures = input.pictures.map(({ chance }, i) => ({
+        seed: 'seed' in chance ? chance.seed : 0,
+        drawn: step.drawn[i],
+        tokens: async () => ownPart(await tokens, i, shape.pictures),
+        codes: async () => codes && ownPart(await codes, i, shape.pictures),
+        preview: async (signal?: AbortSignal) => this.pictureOfTokens(ownPart(await tokens, i, shape.pictures), signal),
+      }));
+      yield { ...step, ...pictures[0], pictures };
     }
   }
 
@@ -269,18 +271,13 @@ export class MMAR implements Model {
     return yield* this.answer([{ ids }], settings, tokenizer, options.signal);
   }
 
-  private async *answer(
+  private answer(
     segments: Segment[],
     settings: ReturnType<typeof resolveAnswer>,
     tokenizer: TextTokenizer,
     signal?: AbortSignal,
   ): AsyncGenerator<Piece, Answer> {
-    const done = await this.turns.take(signal);
-    try {
-      return yield* this.reader.answer(segments, tokenizer, settings, signal);
-    } finally {
-      done();
-    }
+    return this.turns.stream(() => this.reader.answer(segments, tokenizer, settings, signal), signal);
   }
 
   /** `describe` from ids and tokens; yields ids. */
@@ -291,12 +288,7 @@ export class MMAR implements Model {
   ): AsyncGenerator<number> {
     const segments = this.aroundImage(before, tokens, after);
     checkSegments(segments, this.system);
-    const done = await this.turns.take(signal);
-    try {
-      yield* this.reader.decode(segments, settings, signal);
-    } finally {
-      done();
-    }
+    yield* this.turns.stream(() => this.reader.decode(segments, settings, signal), signal);
   }
 
   private aroundImage(before: readonly number[], tokens: ArrayLike<number>, after: readonly number[]): Segment[] {

@@ -85,26 +85,17 @@ export class TextModel {
   async *chatStream(options: ChatOptions): AsyncGenerator<Piece, Answer> {
     const settings = resolveAnswer(options, this.defaults);
     const ids = conversation(this.tokenizer, options.messages);
-    const done = await this.turns.take(options.signal);
-    try {
-      return yield* this.reader.answer([{ ids }], this.tokenizer, settings, options.signal);
-    } finally {
-      done();
-    }
+    const { signal } = options;
+    return yield* this.turns.stream(() => this.reader.answer([{ ids }], this.tokenizer, settings, signal), signal);
   }
 
   /** Yields the ids that follow `ids`. */
   async *complete(ids: readonly number[], { signal, ...options }: AnswerOptions = {}): AsyncGenerator<number> {
     const settings = { ...resolveAnswer(options, this.defaults), eosIds: this.tokenizer.eosIds };
-    const done = await this.turns.take(signal);
-    try {
-      yield* this.reader.decode([{ ids }], settings, signal);
-    } finally {
-      done();
-    }
+    yield* this.turns.stream(() => this.reader.decode([{ ids }], settings, signal), signal);
   }
 
-  /** Waits for what runs, refuses what waits, and gives all memory back. */
+  /** Waits for what runs, ends a stream that waits for its reader, refuses what waits, and gives all memory back. */
   close(): Promise<void> {
     this.closing ??= this.letGo();
     return this.closing;

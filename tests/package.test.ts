@@ -33,7 +33,7 @@ import { connectWorker } from 'mmar/client';
 const engine = connectWorker();
 await engine.openDevice();
 const model = await engine.loadMMAR(new URL('checkpoint', location.href).href, { keep: false });
-for await (const step of model.generate({ prompt: 'red apple', seed: 1 }))
+for await (const step of model.generateStream({ prompt: 'red apple', seed: 1 }))
   if (step.known === step.total) document.title = JSON.stringify([...(await step.preview()).data]);
 `;
 

@@ -3,22 +3,21 @@
 import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
 import type { AdapterDescription } from '../engine/adapter.ts';
-import {
-  type Answer as Answered,
-  type BatchOptions,
-  type ChatOptions,
-  type DecodeOptions,
-  type DescribeOptions,
-  type Drawn,
-  type EncodedImage,
-  type EncodeOptions,
-  type GenerateOptions,
-  type GenerateStep,
-  type Model,
-  type ModelMemory,
-  type Piece,
-  resultOf,
-  type StepPicture,
+import type {
+  Answer as Answered,
+  BatchOptions,
+  ChatOptions,
+  DecodeOptions,
+  DescribeOptions,
+  Drawn,
+  EncodedImage,
+  EncodeOptions,
+  GenerateOptions,
+  GenerateStep,
+  Model,
+  ModelMemory,
+  Piece,
+  StepPicture,
 } from '../model/api.ts';
 import type { ImageInput } from '../model/pictures.ts';
 import type { TraceTensors } from '../model/trace.ts';
@@ -242,9 +241,8 @@ export class WorkerMMAR implements Model {
 
   generate(options: BatchOptions): Promise<Drawn[]>;
   generate(options?: GenerateOptions): Promise<Drawn>;
-  async generate(options: GenerateOptions | BatchOptions = {}): Promise<Drawn | Drawn[]> {
-    const drawn = await resultOf(this.generateStream(options));
-    return 'seeds' in options ? drawn : drawn[0];
+  async generate({ signal, ...options }: GenerateOptions | BatchOptions = {}): Promise<Drawn | Drawn[]> {
+    return this.engine.call('generate', [this.id, options], signal);
   }
 
   /** A step's pictures can be asked for as long as not many others came behind it. */
@@ -262,16 +260,16 @@ export class WorkerMMAR implements Model {
     });
   }
 
-  describe(options: DescribeOptions): Promise<Answered> {
-    return resultOf(this.describeStream(options));
+  async describe({ signal, image, ...options }: DescribeOptions): Promise<Answered> {
+    return this.engine.call('describe', [this.id, { ...options, image: sent(image) }], signal);
   }
 
   describeStream({ signal, image, ...options }: DescribeOptions): AsyncGenerator<Piece, Answered> {
     return this.engine.stream('describeStream', [this.id, { ...options, image: sent(image) }], signal);
   }
 
-  chat(options: ChatOptions): Promise<Answered> {
-    return resultOf(this.chatStream(options));
+  async chat({ signal, ...options }: ChatOptions): Promise<Answered> {
+    return this.engine.call('chat', [this.id, options], signal);
   }
 
   chatStream({ signal, ...options }: ChatOptions): AsyncGenerator<Piece, Answered> {

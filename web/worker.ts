@@ -129,6 +129,13 @@ const methods = {
     streams.set(id, find(models, model, 'model').chatStream({ ...options, signal }));
   },
 
+  generate: ({ signal }: CallContext, model: number, options: GenerateOptions | BatchOptions) =>
+    find(models, model, 'model').generate({ ...options, signal } as BatchOptions),
+  describe: ({ signal }: CallContext, model: number, options: DescribeOptions) =>
+    find(models, model, 'model').describe({ ...options, signal }),
+  chat: ({ signal }: CallContext, model: number, options: ChatOptions) =>
+    find(models, model, 'model').chat({ ...options, signal }),
+
   /** The next step of a stream, or its result; a step's functions stay here, under its number. */
   async next(_: CallContext, stream: number) {
     const { done, value } = await find(streams, stream, 'run').next();

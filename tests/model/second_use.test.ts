@@ -139,6 +139,55 @@ test('calls that come at once each get their own; what makes no sense is refused
   assert.match(await late, /closed/);
 });
 
+/** A closed model ends by itself within this time; one that waits for its own reader never does. */
+const soon = <T>(what: Promise<T>, name: string): Promise<T> =>
+  Promise.race([
+    what,
+    new Promise<never>((_, reject) => {
+      setTimeout(() => reject(new Error(`${name} still waits`)), 20_000).unref();
+    }),
+  ]);
+
+test('a model that is closed in the loop of its own stream closes, and the stream says so; a call runs to its end', async () => {
+  const question = { before: [3, 4], tokens: numbers(64, 'f32', 1), after: [7, 8, 28] };
+  const input = { before: [1], uncond: [5], pictures: [{ order: permutation(16, 1), chance: { seed: 1 } }] };
+  const streams: Record<string, (model: MMAR) => AsyncGenerator<unknown>> = {
+    draw: (model) => model.draw(input, model.settings({ iterations: 4, steps: 2 })),
+    read: (model) => model.read(question, greedy),
+  };
+  for (const [name, stream] of Object.entries(streams)) {
+    const { held } = device.memory;
+    const model = await load('plain');
+    let steps = 0;
+    const loop = async () => {
+      for await (const _ of stream(model)) {
+        steps++;
+        await model.close();
+      }
+    };
+    assert.match(await soon(refused(loop, 'usage'), name), /the model was closed/);
+    assert.is(steps, 1, name);
+    assert.ok(device.memory.held <= held, `${name}: ${device.memory.held} bytes held, ${held} before`);
+
+    const left = await load('plain');
+    for await (const _ of stream(left)) {
+      await soon(left.close(), name);
+      break;
+    }
+    const collected = await load('plain');
+    const all: unknown[] = [];
+    const collecting = (async () => {
+      for await (const value of stream(collected)) {
+        all.push(value);
+        if (all.length === 1) void collected.close();
+      }
+    })();
+    await soon(collecting, name);
+    await soon(collected.close(), name);
+    assert.is(all.length, name === 'draw' ? 4 : 6, `${name}: a reader that asks on gets all`);
+  }
+});
+
 test('texts of many lengths, many temperatures and numbers of tokens take no more memory in the end', async () => {
   const model = await load('plain');
   const use = async (n: number) => {
