@@ -42,12 +42,15 @@ export function addSetting(text: string, before: Record<string, string> = {}): R
   return { ...before, [key]: value };
 }
 
-/** Opens it; `close` its source afterwards. Nothing is loaded. */
-export async function openComposed({ model, llm, vae, patch, set }: CheckpointOptions): Promise<Checkpoint> {
+/** Opens it, or parts of it over `base`; `close` its source afterwards. Nothing is loaded. */
+export async function openComposed(
+  { model, llm, vae, patch, set }: CheckpointOptions,
+  base?: Checkpoint,
+): Promise<Checkpoint> {
   const opened: Source[] = [],
     open = (place: string) => opened[opened.push(nodePlatform.source(place)) - 1];
   try {
-    const checkpoint = await openCheckpoint(open(model), stopSignal);
+    const checkpoint = base ?? (await openCheckpoint(open(model), stopSignal));
     if (!llm && !vae && !patch && !set) return checkpoint;
     return await compose(
       checkpoint,

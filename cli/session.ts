@@ -28,13 +28,15 @@ export interface Session {
 /**
  * Loads the model that the options name, hands it to `use`, and lets go of all of it whatever happens.
  * @param check looks at the config before anything large is loaded
+ * @param other opens another checkpoint than the options name
  */
 export function withModel<T>(
   options: CommonOptions,
   use: (session: Session) => Promise<T>,
   check?: (config: Config) => void,
+  other?: () => Promise<Checkpoint>,
 ): Promise<T> {
-  return withDevice(options, async (opened) => {
+  const load = async (opened: Opened): Promise<T> => {
     check?.(await readConfig(opened.checkpoint, opened.signal));
     const model = await loadMMAR(opened.checkpoint, {
       precision: options.precision,
@@ -44,7 +46,8 @@ export function withModel<T>(
     });
     opened.loaded();
     return use({ ...opened, model });
-  });
+  };
+  return withDevice(options, load, other);
 }
 
 /** Writes an answer as it comes, unless it is not to be shown; gives the whole. */

@@ -3,14 +3,26 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
+import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { readHeader, safetensorsBytes, type TensorData } from '../loaders/safetensors.ts';
 import { folderSource, writeFileWhole } from '../platform/node.ts';
 import { lossCurve } from '../training/loss_curve.ts';
 import type { Progress, TrainingRun } from '../training/run.ts';
-import { learnedTensors, loadState, saveState } from '../training/state.ts';
+import { learnedTensors, loadState, modelParts, saveState } from '../training/state.ts';
 
 const stateFile = 'state.safetensors',
-  patchFile = 'patch.safetensors';
+  patchFile = 'patch.safetensors',
+  modelFolder = 'model',
+  modelTexts = [
+    'config.json',
+    'generation_config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'chat_template.jinja',
+  ];
+
+/** What is for use behind a run: the learned tensors alone, or a checkpoint with all. */
+export type Saved = 'patch' | 'model';
 
 /** A line of `log.jsonl`: a step, or the held-out losses behind it. */
 export type LogLine = Progress & { examples_per_second: number; seconds: number; held_out?: HeldOut };
@@ -79,12 +91,33 @@ export class TrainingFolder {
     return this.writeWhole('loss.svg', lossCurve(this.lines, heldOut));
   }
 
-  /** The state from which `--resume` goes on with the same bits, then what is for use: the learned tensors alone. */
-  async save(device: Device, run: TrainingRun, options: string): Promise<void> {
+  /** The state from which `--resume` goes on with the same bits, then what is for use; returns its place. */
+  async save(
+    device: Device,
+    run: TrainingRun,
+    options: string,
+    what: Saved,
+    checkpoint: Checkpoint,
+    names: Iterable<string>,
+  ): Promise<string> {
     const states = run.optimiser.states,
       step = String(run.done);
     await this.writeTensors(stateFile, await saveState(device, states), { step, options });
-    await this.writeTensors(patchFile, await learnedTensors(device, states), { step });
+    const learned = await learnedTensors(device, states);
+    if (what === 'model') return this.saveModel(checkpoint, modelParts(checkpoint, names, learned, { step }));
+    await this.writeTensors(patchFile, learned, { step });
+    return this.path(patchFile);
+  }
+
+  /** The tensors last, in one file: until it is there whole, there is no checkpoint. */
+  private async saveModel(checkpoint: Checkpoint, parts: AsyncGenerator<Uint8Array>): Promise<string> {
+    fs.mkdirSync(this.path(modelFolder), { recursive: true });
+    for (const file of modelTexts) {
+      const text = await checkpoint.text(file);
+      if (text !== undefined) await this.writeWhole(path.join(modelFolder, file), text);
+    }
+    await writeFileWhole(this.path(path.join(modelFolder, 'model.safetensors')), parts);
+    return this.path(modelFolder);
   }
 
   private writeTensors(file: string, tensors: TensorData[], metadata: Record<string, string>): Promise<void> {

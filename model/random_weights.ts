@@ -1,3 +1,4 @@
+import type { Source } from '../base/platform.ts';
 import { bf16Bits } from '../engine/tensor.ts';
 import { Checkpoint, type TensorPlace } from '../loaders/checkpoint.ts';
 import { memorySource } from '../loaders/memory_source.ts';
@@ -96,6 +97,38 @@ function normalQuantile(p: number): number {
   if (p > 0.5) return -normalQuantile(1 - p);
   const t = Math.sqrt(-2 * Math.log(p));
   return (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))) - t;
+}
+
+/**
+ * A checkpoint of random tensors that are in no file: each is made as it is read.
+ * @param files what else lies in its folder: tokenizer.json and the like
+ */
+export function randomCheckpoint(
+  config: unknown,
+  name: string,
+  seed: number,
+  files: readonly (readonly [file: string, text: string])[],
+): Checkpoint {
+  const shapes = declaredTensors(config, name),
+    texts = [...files, ['config.json', JSON.stringify(config)] as const],
+    source = memorySource(name, new Map(texts.map(([file, text]) => [file, new TextEncoder().encode(text)])));
+  const made: Source = {
+    ...source,
+    async read(tensor, offset, into, signal) {
+      const shape = shapes.get(tensor);
+      if (!shape) return source.read(tensor, offset, into, signal);
+      const skipped = offset % 4, // values are made in pairs, of 4 bytes
+        values = new Uint16Array((skipped + into.length + 1) >> 1);
+      new RandomTensor(tensor, shape, seed).fill((offset - skipped) / 2, values);
+      into.set(new Uint8Array(values.buffer).subarray(skipped, skipped + into.length));
+    },
+  };
+  const place = (tensor: string, shape: number[]): TensorPlace => ({
+    source: made,
+    file: tensor,
+    entry: { name: tensor, dtype: 'BF16', shape, offset: 0, bytes: shape.reduce((a, b) => a * b, 2) },
+  });
+  return new Checkpoint(made, new Map([...shapes].map(([tensor, shape]) => [tensor, place(tensor, shape)])));
 }
 
 /** Tensors of each file, at most `shardBytes` together unless one alone is larger; in the model's order. */

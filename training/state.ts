@@ -2,7 +2,8 @@ import { MMARError } from '../base/error.ts';
 import type { Source } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
 import { bf16Bits, type Tensor } from '../engine/tensor.ts';
-import { readHeader, readTensor, type TensorData, toF32 } from '../loaders/safetensors.ts';
+import type { Checkpoint } from '../loaders/checkpoint.ts';
+import { layOut, readHeader, readTensor, type TensorData, toF32 } from '../loaders/safetensors.ts';
 import { count, gather, scatter } from '../model/layout.ts';
 import type { State } from './optimiser.ts';
 
@@ -39,6 +40,31 @@ export async function learnedTensors(
   }
   return tensors;
 }
+
+/** The whole model as a file, part after part: what has been learned in bf16, all else as the checkpoint has it. */
+export async function* modelParts(
+  checkpoint: Checkpoint,
+  names: Iterable<string>,
+  learned: readonly TensorData[],
+  metadata: Record<string, string>,
+): AsyncGenerator<Uint8Array> {
+  const mine = new Map(learned.map((tensor) => [tensor.name, tensor])),
+    tensors = [...names].map((name) => mine.get(name) ?? { ...checkpoint.place(name).entry, name });
+  const { head, entries } = layOut(tensors, { format: 'pt', ...metadata });
+  yield head;
+  for (const { name, bytes } of entries) {
+    const data = mine.get(name)?.data;
+    if (data) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    else
+      for (let first = 0; first < bytes; first += chunkBytes) {
+        const part = new Uint8Array(Math.min(chunkBytes, bytes - first));
+        await checkpoint.read(name, first, part);
+        yield part;
+      }
+  }
+}
+
+const chunkBytes = 8 << 20;
 
 const rowsOf = async (device: Device, tensor: Tensor): Promise<Float32Array> =>
   new Float32Array(await device.readRows(tensor));

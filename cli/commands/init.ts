@@ -165,7 +165,7 @@ async function* shardParts(
 }
 
 /** The files of the carried tokenizer, where every id of it is one of the model's. */
-function copiedTokenizer(config: unknown): [string, string][] {
+export function copiedTokenizer(config: unknown): [string, string][] {
   const folder = carriedCheckpoint(),
     read = (file: string) => fs.readFileSync(path.join(folder, file), 'utf8');
   const { vocab_size } = (config as { llm: { vocab_size: number } }).llm,

@@ -1,19 +1,25 @@
 import fs from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import { MMARError } from '../../base/error.ts';
+import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
+import { withSettings } from '../../model/overrides.ts';
+import { randomCheckpoint } from '../../model/random_weights.ts';
 import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
 import { encodeEntries, readMetadata } from '../../training/data.ts';
 import type { Learn } from '../../training/learned.ts';
 import { rehearse } from '../../training/rehearsal.ts';
 import { type Data, TrainingRun } from '../../training/run.ts';
 import { settingRanges, type TrainingSettings, trainingSettings } from '../../training/settings.ts';
+import { openComposed } from '../checkpoint.ts';
 import { say, usage } from '../errors.ts';
 import { writePicture } from '../files.ts';
 import { type CommonOptions, count, oneOf, option, real, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
 import { type Session, withModel } from '../session.ts';
-import { unfinished } from '../stop.ts';
-import { TrainingFolder } from '../training_files.ts';
+import { stopSignal, unfinished } from '../stop.ts';
+import { type Saved, TrainingFolder } from '../training_files.ts';
+import { copiedTokenizer, readConfigFile } from './init.ts';
 
 interface Options extends CommonOptions {
   out: string;
@@ -21,6 +27,8 @@ interface Options extends CommonOptions {
   learn?: string[];
   config?: string;
   resume?: boolean;
+  fromScratch?: string;
+  save?: Saved;
   heldOut: number;
   rehearse: number;
   known?: string;
@@ -60,8 +68,16 @@ export function addTrain(program: Command): void {
     .addOption(
       option('--stage <n>', "the paper's stage, which sets tasks and masks (default: 2)", oneOf('1', '2', '3')),
     )
-    .addOption(new Option('--learn <what...>', 'paper, all, or names and globs of tensors (default: paper)'))
+    .addOption(
+      new Option('--learn <what...>', 'paper, all, or names and globs of tensors (default: paper; from scratch, all)'),
+    )
     .addOption(option('--config <file>', 'a JSON file with any of the settings below', someText))
+    .addOption(
+      option('--from-scratch <config>', 'begin with random weights: mmar-0.5b, mmar-7b, or a JSON file', someText),
+    )
+    .addOption(
+      option('--save <what>', 'patch, or a whole model (default: patch; from scratch, model)', oneOf('patch', 'model')),
+    )
     .option('--resume', 'go on with the run in --out, with the bits of one never stopped')
     .addOption(option('--held-out <share>', 'share of the pictures that is not learned', real(0, 0.9)).default(0))
     .addOption(option('--rehearse <n>', 'mix in n pictures that the model draws of what it knows', count(0)).default(0))
@@ -79,11 +95,11 @@ export function addTrain(program: Command): void {
 async function train(data: string, options: Options): Promise<void> {
   const folder = new TrainingFolder(options.out),
     given = readSettings(options),
-    learn = learnOf(options.learn);
+    learn = learnOf(options.learn ?? [options.fromScratch ? 'all' : 'paper']);
   folder.open(options.resume === true);
   const saved = options.resume ? await folder.saved() : undefined,
     settings = saved ? { ...(JSON.parse(saved.options) as TrainingSettings), steps: given.steps } : given;
-  await withModel({ ...options, learns: true }, async (session) => {
+  const learning = async (session: Session): Promise<void> => {
     const items = await readItems(data, folder, settings, options, session),
       run = await TrainingRun.begin(session.model, items, settings, learn);
     try {
@@ -92,14 +108,36 @@ async function train(data: string, options: Options): Promise<void> {
     } finally {
       await run.release();
     }
-  });
+  };
+  const other = options.fromScratch === undefined ? undefined : () => fromScratch(options, settings.seed);
+  await withModel({ ...options, learns: true }, learning, undefined, other);
+}
+
+/** Random weights for a config; the image tokenizer, which never learns, is that of --model where it has the same shape. */
+async function fromScratch(options: Options, seed: number): Promise<Checkpoint> {
+  const { fromScratch: name = '', set = {} } = options,
+    config = withSettings(readConfigFile(name), set) as { image_tokenizer?: unknown },
+    random = randomCheckpoint(config, name, seed, copiedTokenizer(config)),
+    trained = await openCheckpoint(nodePlatform.source(options.model), stopSignal),
+    other = (await trained.json('config.json')) as typeof config | undefined;
+  const tensors = new Map(random.tensors);
+  if (isDeepStrictEqual(config.image_tokenizer, other?.image_tokenizer))
+    for (const [tensor, place] of trained.tensors)
+      if (tensor.startsWith('image_tokenizer.')) tensors.set(tensor, place);
+  const source = { ...random.source, close: () => trained.source.close() };
+  return openComposed({ ...options, set: undefined }, new Checkpoint(source, tensors));
 }
 
 /** Runs the steps: logs each, saves and samples now and then, and saves where it stands when it is stopped. */
 async function follow(run: TrainingRun, folder: TrainingFolder, options: Options, session: Session): Promise<void> {
-  const { model, progress, signal } = session,
-    { settings } = run;
-  const save = () => folder.save(model.device, run, JSON.stringify(settings));
+  const { model, checkpoint, progress, signal } = session,
+    { settings } = run,
+    what = options.save ?? (options.fromScratch ? 'model' : 'patch'),
+    names = [...model.system.weights.required.keys()];
+  let saved = '';
+  const save = async () => {
+    saved = await folder.save(model.device, run, JSON.stringify(settings), what, checkpoint, names);
+  };
   const start = performance.now(),
     begun = run.done;
   progress.start('learning', settings.steps);
@@ -130,9 +168,9 @@ async function follow(run: TrainingRun, folder: TrainingFolder, options: Options
     progress.stop();
   }
   const seconds = secondsSince(start),
-    result = { out: folder.folder, steps: run.done, seconds, patch: folder.path('patch.safetensors') };
+    result = { out: folder.folder, steps: run.done, seconds, [what]: saved };
   if (options.json) console.log(JSON.stringify(result));
-  else console.log(`${run.done} steps in ${seconds.toFixed(0)} s: ${result.patch}`);
+  else console.log(`${run.done} steps in ${seconds.toFixed(0)} s: ${saved}`);
 }
 
 /** Draws and reads each prompt with what is learned so far. */
@@ -208,7 +246,7 @@ function readSettings(options: Options): TrainingSettings {
   return trainingSettings(given);
 }
 
-function learnOf(names: string[] = ['paper']): Learn {
+function learnOf(names: string[]): Learn {
   const [first] = names;
   if (first !== 'paper' && first !== 'all') return names;
   if (names.length > 1) throw usage(`--learn ${names.join(' ')}; give ${first} alone, or names of tensors`);

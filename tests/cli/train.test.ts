@@ -47,6 +47,41 @@ test('a run leaves its log, curve, state and patch, and the patch is for every c
   assert.not.equal(fs.readFileSync(path.join(cwd, 'before.png')), fs.readFileSync(path.join(cwd, 'after.png')));
 });
 
+test('from scratch, all learns: the loss falls, and the whole model that is saved reads back', async () => {
+  const out = path.join(cwd, 'scratch'),
+    config = path.join(root, 'tests/training/tiny.json'),
+    words = [
+      'train',
+      data,
+      '--out',
+      out,
+      '--from-scratch',
+      config,
+      '--steps',
+      '60',
+      '--lr',
+      '1e-2',
+      '--adapter',
+      'swiftshader',
+    ],
+    run = await mmar([...words, '--batch', '8', '--json']);
+  assert.is(run.code, 0, run.stderr);
+  const losses = fs
+      .readFileSync(path.join(out, 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).loss as number),
+    mean = (from: number) => losses.slice(from, from + 10).reduce((sum, loss) => sum + loss / 10, 0);
+  assert.ok(mean(50) < 0.5 * mean(0), `loss ${mean(0)}, later ${mean(50)}`);
+  const saved = JSON.parse(run.stdout).model as string,
+    inspected = await mmar(['inspect', saved, '--json']);
+  assert.is(inspected.code, 0, inspected.stderr);
+  const { missing, wrong, unexpected } = JSON.parse(inspected.stdout);
+  assert.equal([missing, wrong, unexpected], [[], [], []]);
+  const drawn = ['generate', 'red', '--steps', '2', '--iterations', '2', '--adapter', 'swiftshader', '--model', saved];
+  assert.is((await mmar([...drawn, '-o', path.join(cwd, 'scratch.png')])).code, 0);
+});
+
 /** Runs to step 20, and kills the process once the log has `killAt` steps; resolves to whether it was killed. */
 function runUntil(out: string, killAt: number): Promise<boolean> {
   const resume = fs.existsSync(path.join(out, 'state.safetensors')) ? ['--resume'] : [],
