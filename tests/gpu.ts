@@ -117,3 +117,13 @@ export async function shapeError(record: (p: Recorder) => unknown, message: RegE
   if (!(error instanceof MMARError && error.code === 'shape' && message.test(error.message)))
     throw new Error(`want a shape error like ${message}, got ${error}`);
 }
+
+/** Fails unless this call fails with that code; gives its message. */
+export async function refused(call: () => Promise<unknown>, code: string): Promise<string> {
+  const error = await call().then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  if (!(error instanceof MMARError && error.code === code)) throw new Error(`want ${code}, got ${error}`);
+  return error.message;
+}

@@ -1,6 +1,6 @@
 // Every golden case against the reference's expected output: f32 within 1e-4 and ids and codes the same, bf16 within 1.5
-// times the reference's own error. A drawing's bf16 tokens, where one difference moves all that follow, are held to a
-// drawing's own spread. Training's cases have a test of their own.
+// times the reference's own error. Ids and codes have no bf16 reference: rounding may move a choice that is close, and with
+// it all that follow, so most of them must be the f32 ones. Training's cases have a test of their own.
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -14,8 +14,8 @@ import { device, relativeRms } from '../gpu.ts';
 const root = process.env.MMAR_GOLDEN ?? 'tests/golden';
 const only = process.env.MMAR_CASE ?? '';
 
-/** Figures that bf16 is held to where the file has none for it. */
-const bf16Bounds: Record<string, number> = { generate: 1 };
+/** The part of a case's ids or codes that are the same in bf16, at least. */
+const sameInBF16 = 0.75;
 
 for (const folder of ['plain', 'untied-epsilon', 'vq', 'transfusion']) {
   const cases = path.join(root, folder, 'cases');
@@ -32,20 +32,20 @@ for (const folder of ['plain', 'untied-epsilon', 'vq', 'transfusion']) {
           const { values, integers } = out.get(name)!;
           const expect = tensors.get(`expect.${name}`)!.values;
           if (integers) {
-            if (precision === 'f32') assert.equal([...Array.from(values)], [...Array.from(expect)], name);
-            else assert.is(values.length > 0 && Array.from(values).every(Number.isInteger), true, name);
+            assert.is(values.length, expect.length, name);
+            const same = Array.from(expect).filter((id, i) => values[i] === id).length / expect.length;
+            if (process.env.MMAR_VERBOSE) console.log(`${folder} ${file} ${precision} ${name}: ${same} are the same`);
+            assert.ok(same >= (precision === 'f32' ? 1 : sameInBF16), `${name}: ${values}; want ${expect}`);
             continue;
           }
-          const reference = tensors.get(`expect_bf16.${name}`);
           const error = relativeRms(values, expect);
-          const own = reference ? 1.5 * relativeRms(reference.values, expect) : Infinity;
-          const bound =
-            precision === 'f32' ? 1e-4 : Math.min(bf16Bounds[metadata.part] ?? own, Math.max(own, 1e-9) * 40);
-          assert.ok(error <= bound, `${name}: ${error}, over ${bound}`);
+          const own = 1.5 * relativeRms(tensors.get(`expect_bf16.${name}`)!.values, expect);
           if (process.env.MMAR_VERBOSE)
             console.log(
               `${folder} ${file} ${precision} ${name}: ${error.toExponential(2)}, 1.5 × the reference's ${own.toExponential(2)}`,
             );
+          const bound = precision === 'f32' ? 1e-4 : own;
+          assert.ok(error <= bound, `${name}: ${error}, over ${bound}`);
         }
       });
     }

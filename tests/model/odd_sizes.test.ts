@@ -16,6 +16,9 @@ import { Weights } from '../../model/weights.ts';
 import { bf16, device, hardwareDevice, numbers, relativeRms } from '../gpu.ts';
 import { flat, ReferenceModel, rowsOf } from './reference.ts';
 
+/** What bf16 is held to where one part's rounding goes on through many passes (0.06 was seen; tokens of zeros are off by 1). */
+const bf16Bounds: Record<string, number> = { generate: 0.12 };
+
 const base = {
   model_type: 'mmar',
   image_tokens: 36,
@@ -218,11 +221,14 @@ for (const [name, json] of Object.entries(models)) {
       for (const [key, precision, on] of runs) {
         const model = loaded.get(key) ?? (await loadMMAR(source, { device: on, precision }));
         loaded.set(key, model);
-        for (const [output, { values, integers }] of await trace(model, part, given, settings)) {
-          if (integers && precision === 'bf16') continue;
-          const error = relativeRms(values, wanted[output]);
+        const out = await trace(model, part, given, settings);
+        for (const [output, want] of Object.entries(wanted)) {
+          const { values, integers } = out.get(output)!;
+          const error = relativeRms(values, want);
+          if (process.env.MMAR_VERBOSE)
+            console.log(`${name} ${part} ${key} ${output}: ${error}`, integers ? values : '');
           assert.ok(
-            error <= (integers ? 0 : precision === 'f32' ? 1e-4 : part === 'generate' ? 1 : 0.05),
+            error <= (integers ? 0 : precision === 'f32' ? 1e-4 : (bf16Bounds[part] ?? 0.05)),
             `${key} ${output}: ${error}`,
           );
         }

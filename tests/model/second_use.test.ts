@@ -3,12 +3,11 @@
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MMARError } from '../../base/error.ts';
 import { loadMMAR, type MMAR } from '../../model/mmar.ts';
 import type { DrawingSettings } from '../../model/settings.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { permutation } from '../../shaders/random.ts';
-import { device, numbers } from '../gpu.ts';
+import { device, numbers, refused } from '../gpu.ts';
 
 const folders = ['plain', 'vq', 'transfusion'];
 const load = (folder: string) => loadMMAR(nodePlatform.source(path.join('tests/golden', folder)), { device });
@@ -94,15 +93,6 @@ test('a second question about a picture, another picture, and the first again, a
   assert.equal(ended, [], 'the id that ends an answer is no part of it');
   await model.close();
 });
-
-async function refused(call: () => Promise<unknown>, code: string): Promise<string> {
-  const error = await call().then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  assert.ok(error instanceof MMARError && error.code === code, `want ${code}, got ${error}`);
-  return error.message;
-}
 
 test('calls that come at once each get their own; what makes no sense is refused and leaves the model as it was', async () => {
   const model = await load('plain');

@@ -1,0 +1,153 @@
+// What people reach a model by: every kind of image, a model of the Hub, settings of an answer, the news that a device is
+// lost, and a program that ends when it has closed its model.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Device } from '../../engine/device.ts';
+import { loadMMAR, type MMAR } from '../../model/mmar.ts';
+import type { ImageInput } from '../../model/pictures.ts';
+import { openPlace } from '../../model/place.ts';
+import { nodePlatform } from '../../platform/node.ts';
+import { nodeAdapter } from '../../platform/node_gpu.ts';
+import { device, refused } from '../gpu.ts';
+
+const emoji = 'checkpoints/emoji';
+const file = path.resolve(emoji, 'reference/pizza.png');
+const bytes = new Uint8Array(fs.readFileSync(file));
+
+let model: MMAR;
+test.before(async () => {
+  model = await loadMMAR(nodePlatform.source(emoji), { device, platform: nodePlatform });
+});
+test.after(() => model.close());
+
+test('an image is the same whatever holds it; what is no image is refused', async () => {
+  const picture = await nodePlatform.decodePicture(bytes, 'pizza');
+  const { width, height, data } = picture;
+  const kinds: Record<string, ImageInput> = {
+    Blob: new Blob([bytes]),
+    File: new File([bytes], 'pizza.png'),
+    bytes,
+    ArrayBuffer: bytes.slice().buffer,
+    ImageData: { width, height, data, colorSpace: 'srgb' } as ImageData,
+    path: file,
+    'data URL': `data:image/png;base64,${Buffer.from(bytes).toString('base64')}`,
+  };
+  const { tokens, shape } = await model.encode({ image: picture });
+  assert.is(tokens.length, shape[0] * shape[1]);
+  assert.ok(tokens.some((value) => value !== tokens[0]));
+  for (const [kind, image] of Object.entries(kinds)) assert.equal((await model.encode({ image })).tokens, tokens, kind);
+  assert.match(await refused(() => model.encode({ image: 'none.png' }), 'file'), /none\.png is not there/);
+  assert.match(
+    await refused(() => model.encode({ image: { ...picture, width: width + 1 } }), 'picture'),
+    /image is an/,
+  );
+  await refused(() => model.encode({ image: new Uint8Array(3) }), 'picture');
+});
+
+test('an image at an address is fetched', async () => {
+  const { fetch } = globalThis;
+  const asked: string[] = [];
+  globalThis.fetch = async (place, init) => {
+    asked.push(String(place));
+    return rangeOf(bytes, init);
+  };
+  try {
+    const image = new URL('https://example.org/pictures/a%20pizza.png');
+    assert.equal((await model.encode({ image })).tokens, (await model.encode({ image: bytes })).tokens);
+  } finally {
+    globalThis.fetch = fetch;
+  }
+  assert.ok(
+    asked.length > 0 && asked.every((place) => place === 'https://example.org/pictures/a%20pizza.png'),
+    `${asked}`,
+  );
+});
+
+test('owner/name that is no folder is a model of the Hub', async () => {
+  const { fetch } = globalThis;
+  const asked: string[] = [];
+  globalThis.fetch = async (place, init) => {
+    asked.push(String(place));
+    const [, name] = /^https:\/\/huggingface\.co\/some\/model\/resolve\/main\/([\w.]+)$/.exec(String(place)) ?? [];
+    if (!name || !fs.existsSync(path.join(emoji, name))) return new Response(null, { status: 404 });
+    return rangeOf(new Uint8Array(fs.readFileSync(path.join(emoji, name))), init);
+  };
+  try {
+    const source = await openPlace('some/model', nodePlatform.source);
+    const config = new Uint8Array((await source.size('config.json'))!);
+    await source.read('config.json', 0, config);
+    assert.equal(Buffer.from(config), fs.readFileSync(path.join(emoji, 'config.json')));
+    await source.close();
+    await refused(() => openPlace('some/other', nodePlatform.source), 'file');
+    const before = asked.length;
+    await (await openPlace(emoji, nodePlatform.source)).close(); // a folder that has the form of such a name
+    assert.is(asked.length, before);
+  } finally {
+    globalThis.fetch = fetch;
+  }
+});
+
+test('top_p and temperature of an answer are heard', async () => {
+  const answers = async (top_p: number): Promise<string[]> => {
+    const all: string[] = [];
+    for (let seed = 0; seed < 4; seed++) {
+      const { ids } = await model.describe({ image: bytes, temperature: 8, top_p, seed, max_new_tokens: 4 });
+      all.push(ids.join());
+    }
+    return all;
+  };
+  const greedy = await model.describe({ image: bytes, temperature: 0, max_new_tokens: 4 });
+  assert.equal(new Set(await answers(1e-6)), new Set([greedy.ids.join()]), 'the likeliest token alone');
+  assert.ok(new Set(await answers(1)).size > 1, 'at a high temperature seeds differ');
+});
+
+test('the loss of a device is told once', async () => {
+  const own = await Device.open((await nodeAdapter(process.env.MMAR_ADAPTER)).adapter);
+  const lost = await loadMMAR(nodePlatform.source('tests/golden/plain'), { device: own });
+  const heard: string[] = [];
+  const told = new Promise<void>((resolve) => {
+    lost.onLost = (message) => {
+      heard.push(message);
+      resolve();
+    };
+  });
+  own.gpu.destroy();
+  await told;
+  assert.is(heard.length, 1);
+  assert.match(heard[0], /the graphics device was lost/);
+  await lost.close().catch(() => {});
+});
+
+test('a program ends by itself when it has closed its model', async () => {
+  const { buildNode } = await import(pathToFileURL(path.resolve('esbuild.config.mjs')).href);
+  await buildNode(['index.ts'], 'dist');
+  const program = `
+    import { loadMMAR } from ${JSON.stringify(pathToFileURL(path.resolve('dist/index.mjs')).href)};
+    const model = await loadMMAR(${JSON.stringify(path.resolve('tests/golden/plain'))}, { adapter: process.env.MMAR_ADAPTER });
+    const { tokens } = await model.encode({ image: { width: 1, height: 1, data: new Uint8ClampedArray(4).fill(255) } });
+    await model.close();
+    console.log(tokens.length);
+  `;
+  const words = ['--input-type=module', '-e', program];
+  const out = execFileSync(process.execPath, words, { encoding: 'utf8', timeout: 60_000 });
+  assert.is(out.trim(), '64');
+});
+
+/** What a server answers that knows ranges. */
+function rangeOf(content: Uint8Array, init?: RequestInit): Response {
+  const [, from, to] = /bytes=(\d+)-(\d*)/.exec(new Headers(init?.headers).get('range') ?? '') ?? [];
+  const headers = { 'Content-Length': String(content.length) };
+  if (init?.method === 'HEAD') return new Response(null, { headers });
+  if (from === undefined) return new Response(content.slice(), { headers });
+  const last = Math.min(Number(to || Infinity), content.length - 1);
+  return new Response(content.slice(Number(from), last + 1), {
+    status: 206,
+    headers: { 'Content-Range': `bytes ${from}-${last}/${content.length}` },
+  });
+}
+
+test.run();
