@@ -3,26 +3,30 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
+import { readConfig } from '../../model/mmar.ts';
 import { withSettings } from '../../model/overrides.ts';
 import { randomCheckpoint } from '../../model/random_weights.ts';
 import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
 import { encodeEntries, readMetadata } from '../../training/data.ts';
 import type { Learn } from '../../training/learned.ts';
+import { planTraining } from '../../training/plan.ts';
 import { rehearse } from '../../training/rehearsal.ts';
 import { type Data, TrainingRun } from '../../training/run.ts';
 import { settingRanges, type TrainingSettings, trainingSettings } from '../../training/settings.ts';
 import { openComposed } from '../checkpoint.ts';
 import { say, usage } from '../errors.ts';
 import { writePicture } from '../files.ts';
+import { snakeKeys } from '../json.ts';
 import { type CommonOptions, count, oneOf, option, real, someText, withCommon } from '../options.ts';
-import { secondsSince } from '../progress.ts';
-import { type Session, withModel } from '../session.ts';
+import { megabytes, secondsSince, table } from '../progress.ts';
+import { type Opened, type Session, withDevice, withModel } from '../session.ts';
 import { stopSignal, unfinished } from '../stop.ts';
 import { type Saved, TrainingFolder } from '../training_files.ts';
 import { copiedTokenizer, readConfigFile } from './init.ts';
 
 interface Options extends CommonOptions {
-  out: string;
+  out?: string;
+  plan?: boolean;
   stage?: string;
   learn?: string[];
   config?: string;
@@ -49,6 +53,7 @@ Examples:
   mmar train pictures --out run
   mmar train pictures --out run --steps 400 --rehearse 96 --sample "red circle"
   mmar train pictures --out run --resume
+  mmar train pictures --plan --micro-batch 1
   mmar generate "red circle" --patch run/patch.safetensors`;
 
 /** Settings as options: `weight_decay` is --weight-decay. */
@@ -64,7 +69,7 @@ export function addTrain(program: Command): void {
       .description('Teach the model pictures and their words.')
       .argument('<data>', 'a folder of pictures with a metadata.jsonl'),
   )
-    .addOption(option('--out <dir>', 'the folder of the run', someText).makeOptionMandatory())
+    .addOption(option('--out <dir>', 'the folder of the run', someText))
     .addOption(
       option('--stage <n>', "the paper's stage, which sets tasks and masks (default: 2)", oneOf('1', '2', '3')),
     )
@@ -78,6 +83,7 @@ export function addTrain(program: Command): void {
     .addOption(
       option('--save <what>', 'patch, or a whole model (default: patch; from scratch, model)', oneOf('patch', 'model')),
     )
+    .option('--plan', 'show the memory that the run would take on a device, and learn nothing')
     .option('--resume', 'go on with the run in --out, with the bits of one never stopped')
     .addOption(option('--held-out <share>', 'share of the pictures that is not learned', real(0, 0.9)).default(0))
     .addOption(option('--rehearse <n>', 'mix in n pictures that the model draws of what it knows', count(0)).default(0))
@@ -93,9 +99,11 @@ export function addTrain(program: Command): void {
 }
 
 async function train(data: string, options: Options): Promise<void> {
-  const folder = new TrainingFolder(options.out),
-    given = readSettings(options),
+  const given = readSettings(options),
     learn = learnOf(options.learn ?? [options.fromScratch ? 'all' : 'paper']);
+  if (options.plan) return showPlan(data, given, learn, options);
+  if (options.out === undefined) throw usage('--out is missing; give the folder of the run');
+  const folder = new TrainingFolder(options.out);
   folder.open(options.resume === true);
   const saved = options.resume ? await folder.saved() : undefined,
     settings = saved ? { ...(JSON.parse(saved.options) as TrainingSettings), steps: given.steps } : given;
@@ -111,6 +119,23 @@ async function train(data: string, options: Options): Promise<void> {
   };
   const other = options.fromScratch === undefined ? undefined : () => fromScratch(options, settings.seed);
   await withModel({ ...options, learns: true }, learning, undefined, other);
+}
+
+/** Counts what the run would take on the adapter, whose limits it keeps to; nothing is loaded. */
+async function showPlan(data: string, settings: TrainingSettings, learn: Learn, options: Options): Promise<void> {
+  const other = options.fromScratch === undefined ? undefined : () => fromScratch(options, settings.seed);
+  const show = async ({ checkpoint, device, adapter, signal }: Opened): Promise<void> => {
+    const source = nodePlatform.source(data),
+      words = await readMetadata(source, signal).finally(() => source.close()),
+      config = await readConfig(checkpoint, signal),
+      { precision } = options;
+    const plan = await planTraining(checkpoint, config, words, settings, learn, { device, precision });
+    if (options.json) return console.log(JSON.stringify(snakeKeys({ adapter, ...plan })));
+    const rows = Object.entries(plan).filter(([name, bytes]) => typeof bytes === 'number' && name !== 'learned');
+    const head = `${plan.learned.toLocaleString('en')} numbers learn; weights ${plan.weightType}, activations ${precision}, ${adapter}`;
+    console.log([head, '', ...table(rows.map(([name, bytes]) => [name, megabytes(bytes as number)]))].join('\n'));
+  };
+  await withDevice(options, show, other);
 }
 
 /** Random weights for a config; the image tokenizer, which never learns, is that of --model where it has the same shape. */
