@@ -44,10 +44,14 @@ export async function modelFigures(
   onProgress?.(`${name}: drawing`);
   await figures.drawing();
   await figures.memory();
+  for (const count of [4, 16]) {
+    onProgress?.(`${name}: drawing ${count} at once`);
+    await figures.pictures(count);
+  }
   return rows;
 }
 
-/** What is timed of a model, in three parts. */
+/** What is timed of a model, part by part. */
 export class Figures {
   private readonly device: Device;
 
@@ -105,39 +109,50 @@ export class Figures {
     this.add('tokens to picture', 1000 * (await this.seconds(decode)), 'ms');
   }
 
-  /** A picture with guidance and the model's own settings: its steps by part, and how many a minute there would be. */
+  /** A picture with guidance and the model's own settings: a step by part, and how many a minute there would be. */
   async drawing(): Promise<void> {
-    const { device, model } = this,
-      settings = { ...model.defaults, cfg: 3 },
+    const { device } = this,
+      before = device.queue.profile,
       start = performance.now();
-    const words = Array.from({ length: 24 }, (_, i) => i + 1),
-      order = permutation(model.config.image_tokens, 1);
+    try {
+      await this.pictures(1, (steps) => {
+        const first = (performance.now() - start) / 1000;
+        if (steps === 1) this.add('first step of a picture, with prefill and compiling', first, 's');
+        if (steps === 2) this.parts(device.queue.profile);
+        device.queue.profile = steps === 1 ? new Profile(device.gpu) : before;
+      });
+    } finally {
+      device.queue.profile = before;
+    }
+  }
+
+  /** How many pictures a minute there would be, so many drawn side by side; `onStep` is told each step that is done. */
+  async pictures(count: number, onStep: (steps: number) => void = () => {}): Promise<void> {
+    const { model, device, signal } = this,
+      settings = { ...model.defaults, cfg: 3 },
+      words = Array.from({ length: 24 }, (_, i) => i + 1),
+      start = performance.now();
+    const pictures = Array.from({ length: count }, (_, i) => ({
+      order: permutation(model.config.image_tokens, i + 1),
+      chance: { seed: i + 1 },
+    }));
     let last = start,
       steps = 0,
       iterations = 0,
       timed = 0;
-    const before = device.queue.profile;
-    for await (const step of model.draw(
-      { before: words, uncond: words.slice(0, 12), pictures: [{ order, chance: { seed: 1 } }] },
-      settings,
-      this.signal,
-    )) {
-      await device.queue.idle(this.signal);
+    for await (const step of model.draw({ before: words, uncond: words.slice(0, 12), pictures }, settings, signal)) {
+      await device.queue.idle(signal);
       steps++;
       iterations = step.iterations;
-      const now = performance.now();
-      if (steps === 1) this.add('first step of a picture, with prefill and compiling', (now - start) / 1000, 's');
-      else timed += (now - last) / 1000;
-      if (steps === 2) this.parts(device.queue.profile);
-      if (steps === 1) device.queue.profile = new Profile(device.gpu);
-      if (steps === 2) device.queue.profile = before;
+      if (steps > 1) timed += (performance.now() - last) / 1000; // the first step compiles
+      onStep(steps);
       last = performance.now();
-      if (steps > 1 && (now - start) / 1000 > this.budget && step.known < step.total) break;
+      if (steps > 1 && (last - start) / 1000 > this.budget && step.known < step.total) break;
     }
     if (!timed) return;
-    const picture = (timed / (steps - 1)) * iterations,
+    const seconds = (timed / (steps - 1)) * iterations,
       of = steps < iterations ? `, from ${steps} of ${iterations} steps` : '';
-    this.add(`pictures a minute, one at once${of}`, 60 / picture, 'pictures');
+    this.add(`pictures a minute, ${count === 1 ? 'one' : count} at once${of}`, (60 * count) / seconds, 'pictures');
   }
 
   async memory(): Promise<void> {
@@ -149,6 +164,8 @@ export class Figures {
   private parts(profile: Profile | undefined): void {
     const parts = Object.entries(profile?.seconds ?? {});
     for (const [part, seconds] of parts) this.add(`masked-AR step: ${part}`, 1000 * seconds, 'ms');
+    const dispatches = Object.entries(profile?.dispatches ?? {});
+    for (const [part, count] of dispatches) this.add(`masked-AR step: ${part}`, count, 'dispatches');
   }
 
   private async seconds(run: () => Promise<unknown>): Promise<number> {

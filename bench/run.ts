@@ -1,5 +1,6 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
+import type { MMAR } from '../model/mmar.ts';
 import { namedConfig } from './configs.ts';
 import { madeModel, modelFigures } from './figures.ts';
 import { measureShape } from './kernels.ts';
@@ -18,6 +19,15 @@ export interface About {
   version: string;
 }
 
+/** A model to benchmark. */
+export interface BenchModel {
+  name: string;
+  /** Its config.json. */
+  json: unknown;
+  /** Brings it onto the device; the benchmark closes it. */
+  open(device: Device, signal?: AbortSignal): Promise<MMAR>;
+}
+
 export interface BenchOptions {
   /** `limits`, `kernels`, `model`, or names of kernels; all unless given. */
   only?: string[];
@@ -25,6 +35,8 @@ export interface BenchOptions {
   quick?: boolean;
   /** Whose whole is measured, and whose shapes: MMAR-0.5B and the carried model unless given. */
   config?: string;
+  /** A checkpoint with weights of its own in place of a named config. */
+  model?: BenchModel;
   /** Matrix products [m, k, n] in place of the models'. */
   shapes?: [number, number, number][];
   signal?: AbortSignal;
@@ -71,43 +83,75 @@ class Bench {
   }
 
   /** @param names of kernels; all unless given */
-  async kernels(names?: string[]): Promise<void> {
+  kernels(names?: string[]): Promise<void> {
+    return this.timed('kernels', (signal) => this.races(names, signal));
+  }
+
+  private async races(names?: string[], signal?: AbortSignal): Promise<void> {
     const { watch, report } = this,
-      { quick, onProgress } = this.options,
-      signal = this.until('kernels');
-    onProgress?.('recording the models');
-    const shapes = inOrder(await this.shapes(names), report.limits),
-      yardstick = await makeYardstick(watch.device);
+      { quick, shapes: own } = this.options,
+      known = new Set<string>();
+    const yardstick = await makeYardstick(watch.device);
     const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal };
-    let done = 0;
+    const measured = { ...options, yardstick: yardstick.program };
     try {
-      for (const shape of shapes) {
-        onProgress?.(`kernels: ${shape.dispatch.name}, ${done + 1} of ${shapes.length}`);
-        report.kernels.push(...(await this.measured(shape, { ...options, yardstick: yardstick.program })));
-        done++;
-        this.found();
-      }
-    } catch (error) {
-      this.orLate(error);
+      if (own?.length)
+        await this.race(await Promise.all(own.map(([m, k, n]) => matmulShape(watch.device, m, k, n))), measured);
+      else
+        for (const { name, json } of this.models()) {
+          this.options.onProgress?.(`kernels: recording what ${name} runs`);
+          const all = await recordShapes(watch.device, json, name);
+          for (const { dispatch } of all) known.add(dispatch.name);
+          const chosen = all.filter(({ dispatch }) => !names || names.includes(dispatch.name));
+          if (!(await this.race(inOrder(chosen, report.limits), measured))) break;
+        }
     } finally {
       yardstick.release();
     }
-    if (done < shapes.length)
-      report.notes.push(
-        `${done} of the models’ ${shapes.length} shapes, those that take longest; a run without quick has all`,
-      );
+    const missing = own?.length ? undefined : names?.find((name) => !known.has(name));
+    if (missing !== undefined && !signal?.aborted) throw noKernel(missing, known);
     report.kernels.sort(
       (a, b) => a.op.localeCompare(b.op) || shapeOf(a).localeCompare(shapeOf(b), 'en', { numeric: true }),
     );
   }
 
-  /** A signal that stops a quick run's part when its time is over, as well as the caller's. */
-  private until(part: 'kernels' | 'model'): AbortSignal | undefined {
+  /** Measures one shape after another; false where a quick run's time was over before the last. */
+  private async race(shapes: RecordedShape[], options: Parameters<typeof measureShape>[2]): Promise<boolean> {
+    const { report } = this;
+    let done = 0;
+    try {
+      for (const shape of shapes) {
+        this.options.onProgress?.(`kernels of ${shape.model}: ${shape.dispatch.name}, ${done + 1} of ${shapes.length}`);
+        report.kernels.push(...(await this.measured(shape, options)));
+        done++;
+        this.found();
+      }
+      return true;
+    } catch (error) {
+      this.orLate(error);
+      const those = `${done} of the ${shapes.length} shapes of ${shapes[0].model}, those that take longest`;
+      report.notes.push(`${those}; a run without quick has all`);
+      return false;
+    }
+  }
+
+  /** Whose shapes are measured, the models that suit the device first. */
+  private models(): Pick<BenchModel, 'name' | 'json'>[] {
+    const { model, config, quick } = this.options;
+    if (model) return [model];
+    const small = ['emoji', 'mmar-0.5b'],
+      suited = this.watch.device.software ? small : small.reverse();
+    return (config ? [config] : [...suited, ...(quick ? [] : ['mmar-7b'])]).map((name) => ({
+      name,
+      json: namedConfig(name),
+    }));
+  }
+
+  /** Does a part of the run; in a quick one its signal comes when the part's time is over, too. */
+  private timed<T>(part: 'kernels' | 'model', work: (signal?: AbortSignal) => Promise<T>): Promise<T> {
     const { quick, signal } = this.options,
       left = 1000 * quickUntil[part] - (performance.now() - this.start);
-    return quick
-      ? AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.round(left))), ...(signal ? [signal] : [])])
-      : signal;
+    return quick ? within(left, signal, work) : work(signal);
   }
 
   /** Throws an error unless it is that a quick run's time was over. */
@@ -129,37 +173,20 @@ class Bench {
     }
   }
 
-  private async shapes(names?: string[]): Promise<RecordedShape[]> {
-    const { device } = this.watch,
-      { config, quick, shapes: own } = this.options;
-    if (own?.length) return Promise.all(own.map(([m, k, n]) => matmulShape(device, m, k, n)));
-    const wanted = config ? [config] : ['emoji', 'mmar-0.5b', ...(quick ? [] : ['mmar-7b'])],
-      all: RecordedShape[] = [];
-    for (const name of wanted) all.push(...(await recordShapes(device, namedConfig(name), name)));
-    const chosen = all.filter(({ dispatch }) => !names || names.includes(dispatch.name));
-    if (names && !chosen.length) {
-      const known = [...new Set(all.map(({ dispatch }) => dispatch.name))].sort();
-      throw new MMARError(
-        'usage',
-        `no kernel is called ${names.join(' or ')}; give limits, kernels, model, or ${known.join(', ')}`,
-      );
-    }
-    return chosen;
-  }
-
   async model(): Promise<void> {
     const { device } = this.watch,
-      { quick, onProgress } = this.options,
-      signal = this.until('model');
-    const name = this.options.config ?? (device.software && quick ? 'emoji' : 'mmar-0.5b');
-    onProgress?.(`${name}: making the weights`);
-    const model = await madeModel(device, namedConfig(name), name);
+      { quick, onProgress } = this.options;
+    const { name, open } =
+      this.options.model ?? made(this.options.config ?? (device.software && quick ? 'emoji' : 'mmar-0.5b'));
+    onProgress?.(`${name}: bringing the weights onto the device`);
+    const model = await open(device, this.options.signal);
     try {
       const onRow = (row: ModelRow) => {
         this.report.model.push(row);
         this.found();
       };
-      await modelFigures(model, name, { budget: quick ? 15 : 60, signal, onProgress, onRow });
+      const budget = quick ? 15 : 60;
+      await this.timed('model', (signal) => modelFigures(model, name, { budget, signal, onProgress, onRow }));
     } catch (error) {
       this.orLate(error);
       this.report.notes.push(`${name}: figures for which two minutes were enough; a run without quick has all`);
@@ -185,6 +212,38 @@ function inOrder(shapes: RecordedShape[], limits: Record<string, number>): Recor
   const leads = sorted.filter(({ shape }) => !first.has(shape.dispatch.name) && first.add(shape.dispatch.name));
   return [...leads, ...sorted.filter((one) => !leads.includes(one))].map(({ shape }) => shape);
 }
+
+/** A model of a named config, its weights made on the device. */
+function made(name: string): BenchModel {
+  const json = namedConfig(name);
+  return { name, json, open: (device) => madeModel(device, json, name) };
+}
+
+/** Does some work with a signal that comes after so many ms, or with the caller's. */
+export async function within<T>(
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  // Not AbortSignal.any and timeout: Node lets go of such signals before they come, and takes whole milliseconds alone.
+  const controller = new AbortController(),
+    stop = () => controller.abort(),
+    timer = setTimeout(stop, Math.max(0, ms));
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop);
+  try {
+    return await work(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+const noKernel = (name: string, known: Set<string>): MMARError =>
+  new MMARError(
+    'usage',
+    `no kernel is called ${name}; give limits, kernels, model, or ${[...known].sort().join(', ')}`,
+  );
 
 function emptyReport({ adapter }: Device, { name, runtime, version }: About, { clock }: Stopwatch): Report {
   const { vendor, architecture, device, driver, kind, features, limits } = adapter;

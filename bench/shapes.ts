@@ -56,6 +56,8 @@ class Recording {
   drawing = false;
   private readonly found = new Map<string, RecordedShape>();
   private readonly operations = new Map<Dispatch, Operation>();
+  /** A program's dispatches run again and again: each key is made once. */
+  private readonly keys = new WeakMap<Dispatch, string>();
   private readonly written = new WeakMap<GPUBuffer, Uint32Array<ArrayBuffer>>();
 
   constructor(
@@ -95,7 +97,7 @@ class Recording {
   }
 
   private run(dispatch: Dispatch): void {
-    const key = keyOf(dispatch),
+    const key = this.keys.get(dispatch) ?? keyOf(dispatch),
       known = this.found.get(key);
     const shape = known ?? {
       model: this.model,
@@ -105,6 +107,7 @@ class Recording {
       contents: new Map(),
       weights: new Set(dispatch.read.filter(({ pieces }) => this.weights.has(pieces[0]))),
     };
+    this.keys.set(dispatch, key);
     this.found.set(key, shape);
     if (this.drawing) shape.calls++;
     // Of one key the first dispatch stands for all: its operands get what the last one's have now.

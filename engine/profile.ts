@@ -2,6 +2,8 @@
 export class Profile {
   /** Seconds by part, in the order in which the parts first ran. */
   readonly seconds: Record<string, number> = {};
+  /** Dispatches by part. */
+  readonly dispatches: Record<string, number> = {};
   readonly timestamps: boolean;
   private queries: GPUQuerySet | undefined;
   private parts: string[] = [];
@@ -20,6 +22,10 @@ export class Profile {
     this.queries ??= this.gpu.createQuerySet({ type: 'timestamp', count: 2 * maxPasses });
     const index = 2 * (this.parts.length - 1);
     return { querySet: this.queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 };
+  }
+
+  count(part: string): void {
+    this.dispatches[part] = (this.dispatches[part] ?? 0) + 1;
   }
 
   /** Called when a command buffer ends. */

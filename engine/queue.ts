@@ -76,6 +76,7 @@ export class Queue {
     this.pass.setPipeline(step.pipeline);
     this.pass.setBindGroup(0, step.bindGroup);
     this.pass.dispatchWorkgroups(...step.workgroups);
+    this.profile?.count(step.part);
     this.recorded++;
     this.unpaced++;
   }

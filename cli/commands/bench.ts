@@ -8,8 +8,12 @@ import { type ConfigName, configs } from '../../bench/configs.ts';
 import { findTarget, sourceOf } from '../../bench/own.ts';
 import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
 import { type Report, readReport } from '../../bench/report.ts';
-import { type BenchOptions, runBench } from '../../bench/run.ts';
+import { type BenchModel, type BenchOptions, runBench } from '../../bench/run.ts';
+import type { Checkpoint } from '../../loaders/checkpoint.ts';
+import { loadMMAR } from '../../model/mmar.ts';
 import { dependencies, version } from '../../package.json';
+import { availableMemory } from '../../platform/memory.ts';
+import { openComposed } from '../checkpoint.ts';
 import { say, usage } from '../errors.ts';
 import { count, oneOf, option, someText } from '../options.ts';
 import { Progress, table } from '../progress.ts';
@@ -24,6 +28,7 @@ reaches; whole models. Nothing is downloaded.
 Examples:
   mmar bench --quick                       two minutes at most
   mmar bench --json > mine.json            all of it, to hand on
+  mmar bench --only model --model DIR      a checkpoint's own weights
   mmar bench --only limits                 what the adapter can do
   mmar bench --only matmul --shape 256x1024x4096
   mmar bench --dump matmul --shape 256x1024x4096 > mine.wgsl
@@ -37,6 +42,7 @@ interface Options {
   only?: string;
   quick?: boolean;
   config?: string;
+  model?: string;
   shape: Sizes[];
   compare?: boolean;
   wgsl?: string;
@@ -64,6 +70,7 @@ export function addBench(program: Command): void {
         oneOf(...(Object.keys(configs) as ConfigName[])),
       ),
     )
+    .addOption(option('--model <place>', 'a checkpoint in place of --config: a folder or a URL', someText))
     .addOption(
       new Option('--shape <MxKxN>', 'a matrix product in place of the models’, any number of times')
         .default([])
@@ -91,15 +98,32 @@ async function bench(files: string[], options: Options): Promise<void> {
   if (options.wgsl) return tryOwn(options.wgsl, options);
   if (options.compileOnly) return compileOnly(options);
   if (options.as) throw usage('--as names the kernel in whose place --wgsl stands; give --wgsl FILE as well');
-  const progress = new Progress(options.json || options.markdown);
-  const report = await withAdapter(options.adapter, (device, name) =>
+  if (options.model && options.config)
+    throw usage('--config names a model with made weights, --model one with its own; give one');
+  const progress = new Progress(options.json || options.markdown),
+    checkpoint = options.model ? await openComposed({ model: options.model }) : undefined;
+  const report = await withAdapter(options.adapter, async (device, name) =>
     runBench(device, about(name), {
       ...benchOptions(options),
+      model: checkpoint && (await given(checkpoint)),
       signal: stopSignal,
       onProgress: (what) => progress.busy(what),
     }),
-  ).finally(() => progress.stop());
+  ).finally(() => {
+    progress.stop();
+    return checkpoint?.source.close();
+  });
   show(report, options);
+}
+
+/** A checkpoint as a model to benchmark. */
+async function given(checkpoint: Checkpoint): Promise<BenchModel> {
+  return {
+    name: path.basename(checkpoint.source.name),
+    json: await checkpoint.json('config.json', stopSignal),
+    open: (device, signal) =>
+      loadMMAR(checkpoint, { device, signal, available: device.software ? availableMemory() : undefined }),
+  };
 }
 
 const targetOf = (as: string, { shape: [shape], config }: Options) => ({ as, shape, config });

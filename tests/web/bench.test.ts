@@ -143,7 +143,9 @@ await inBrowsers('bench', (test, browser) => {
     console.log(`${browser}: an endless loop was told after ${((performance.now() - start) / 1000).toFixed(1)} s`);
     await type(own);
     await page.press('Run it');
-    await page.says('editor-status', /^Right.*times as long as ours/, 60);
+    // A browser that cannot end what a software adapter does says so; any other has a device that works again.
+    const after = await page.says('editor-status', /^Right.*times as long as ours|does not answer/, 60);
+    console.log(`${browser}: then ${after}`);
     assert.equal(page.errors, []);
   });
 });

@@ -190,6 +190,16 @@ export class TestPage {
   }
 }
 
+/** What a browser does at once, unless its graphics process hangs. */
+function soon<T>(work: Promise<T>, seconds = 15): Promise<T> {
+  return Promise.race([
+    work,
+    new Promise<never>((_, reject) => {
+      setTimeout(() => reject(new Error(`not done within ${seconds} s`)), seconds * 1000).unref();
+    }),
+  ]);
+}
+
 export type WebTest = (name: string, run: (page: TestPage) => Promise<void>) => void;
 
 /**
@@ -220,13 +230,13 @@ export async function inBrowsers(
             await page.setViewport({ width: 1280, height: 900 });
             await run(new TestPage(page, server));
           } finally {
-            await page.close().catch(() => {});
+            await soon(page.close()).catch(() => {});
             server.close();
           }
         }),
       name,
     );
-    tested.after(() => browser.close());
+    tested.after(() => soon(browser.close()).catch(() => void browser.process()?.kill('SIGKILL')));
   }
   suites.at(-1)!.after(done);
   for (const tested of suites) tested.run(); // only now: uvu runs side by side what comes later
