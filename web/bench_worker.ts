@@ -12,31 +12,9 @@ import type { Answer, Call } from './protocol.ts';
 let opened: Promise<Device> | undefined;
 const stops = new Map<number, AbortController>();
 
-/** Seconds in which a device answers that is not busy with a shader that never ends. */
-const patience = 20;
-
-/** A new device that has done something; an error where it never does. */
-async function answering(): Promise<Device> {
-  const message = `the graphics device does not answer within ${patience} s: it still does what ran before; close the browser and open it again`;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new MMARError('device', message)), patience * 1000);
-  });
-  const open = async (): Promise<Device> => {
-    const made = await openDevice();
-    await made.gpu.queue.onSubmittedWorkDone();
-    return made;
-  };
-  try {
-    return await Promise.race([open(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** The device, opened anew where the last one was lost. */
 function device(): Promise<Device> {
-  opened ??= answering().then((made) => {
+  opened ??= openDevice().then((made) => {
     void made.gpu.lost.then(() => (opened = undefined));
     return made;
   });

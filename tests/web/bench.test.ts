@@ -141,12 +141,12 @@ await inBrowsers('bench', (test, browser) => {
     await page.press('Run it');
     await page.says('editor-status', /did not end within/, 30);
     console.log(`${browser}: an endless loop was told after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    assert.equal(page.errors, []);
+    // Chromium's graphics process, which all its tabs share, cannot end what SwiftShader does: no device works after it.
+    if (browser === 'chromium') return;
     await type(own);
-    // A browser that cannot end what a software adapter does says so, and draws nothing meanwhile, which a pointer would wait
-    // for; any other has a device that works again.
-    await page.page.evaluate(() => document.getElementById('editor-run')!.click());
-    const after = await page.says('editor-status', /^Right.*times as long as ours|does not answer/, 60);
-    console.log(`${browser}: then ${after}`);
+    await page.press('Run it');
+    await page.says('editor-status', /^Right.*times as long as ours/, 60);
     assert.equal(page.errors, []);
   });
 });
