@@ -1,10 +1,18 @@
 import { MMARError } from '../base/error.ts';
 import emoji from '../checkpoints/emoji/config.json';
 import half from '../configs/mmar-0.5b.json';
+import vq from '../configs/mmar-0.5b-vq.json';
 import seven from '../configs/mmar-7b.json';
+import transfusion from '../configs/transfusion-0.5b.json';
 
 /** The models whose shapes are benchmarked, by the name that `--config` takes. */
-export const configs = { emoji, 'mmar-0.5b': half, 'mmar-7b': seven } as const;
+export const configs = {
+  emoji,
+  'mmar-0.5b': half,
+  'mmar-7b': seven,
+  'mmar-0.5b-vq': vq,
+  'transfusion-0.5b': transfusion,
+} as const;
 export type ConfigName = keyof typeof configs;
 
 /** The `config.json` of that name; a `usage` error names those that there are. */

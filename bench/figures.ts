@@ -163,9 +163,9 @@ export class Figures {
 
   private parts(profile: Profile | undefined): void {
     const parts = Object.entries(profile?.seconds ?? {});
-    for (const [part, seconds] of parts) this.add(`masked-AR step: ${part}`, 1000 * seconds, 'ms');
+    for (const [part, seconds] of parts) this.add(`second step of a picture: ${part}`, 1000 * seconds, 'ms');
     const dispatches = Object.entries(profile?.dispatches ?? {});
-    for (const [part, count] of dispatches) this.add(`masked-AR step: ${part}`, count, 'dispatches');
+    for (const [part, count] of dispatches) this.add(`second step of a picture: ${part}`, count, 'dispatches');
   }
 
   private async seconds(run: () => Promise<unknown>): Promise<number> {

@@ -36,7 +36,9 @@ export function addInit(program: Command): void {
     .command('init')
     .description('Write a checkpoint of random weights, to test sizes and speed.')
     .argument('<dir>', 'a folder that is new or empty')
-    .addOption(option('--config <name>', 'mmar-0.5b, mmar-7b, or a JSON file', someText).makeOptionMandatory())
+    .addOption(
+      option('--config <name>', `${carriedConfigs().join(', ')}, or a JSON file`, someText).makeOptionMandatory(),
+    )
     .addOption(option('--seed <n>', 'the same seed gives the same weights', count(0)).default(0))
     .addOption(
       option('--shard-size <size>', 'the most that one file holds, such as 500MB or 2GiB', bytes).default(2e9, '2GB'),
@@ -55,23 +57,24 @@ function bytes(name: string, text: string): number {
   throw usage(`${name} is ${JSON.stringify(text)}; give a size such as 500MB or 2GiB`);
 }
 
+const configFolder = (): string => path.join(packageRoot(), 'configs');
+
+/** The names of the configs that the package carries. */
+export const carriedConfigs = (): string[] =>
+  fs.readdirSync(configFolder()).map((file) => path.basename(file, '.json'));
+
 /** A config by name, from this package, or of a file. */
 export function readConfigFile(name: string): unknown {
-  const folder = path.join(packageRoot(), 'configs'),
-    carried = path.join(folder, `${name}.json`);
+  const carried = path.join(configFolder(), `${name}.json`);
   const file = /^[\w.-]+$/.test(name) && fs.existsSync(carried) ? carried : name;
   try {
     return JSON.parse(fs.readFileSync(file, 'utf8')) as unknown;
   } catch (cause) {
-    const known = fs
-      .readdirSync(folder)
-      .map((f) => path.basename(f, '.json'))
-      .join(', ');
     const problem =
       (cause as NodeJS.ErrnoException).code === 'ENOENT'
         ? 'there is no such config'
         : `it cannot be read (${(cause as Error).message})`;
-    throw new MMARError('file', `--config ${name}: ${problem}; give ${known}, or a JSON file`);
+    throw new MMARError('file', `--config ${name}: ${problem}; give ${carriedConfigs().join(', ')}, or a JSON file`);
   }
 }
 

@@ -17,7 +17,7 @@ import { oneOf, option, someText } from '../options.ts';
 import { megabytes, table } from '../progress.ts';
 import { quietNativeWarnings } from '../quiet.ts';
 import { stopSignal } from '../stop.ts';
-import { readConfigFile } from './init.ts';
+import { carriedConfigs, readConfigFile } from './init.ts';
 
 interface Part {
   tensors: number;
@@ -52,7 +52,11 @@ export function addInspect(program: Command): void {
       .argument('[dir]', 'a folder or a URL; the same as --model'),
   )
     .addOption(
-      option('--config <name>', 'a config in place of a checkpoint: mmar-0.5b, mmar-7b, or a JSON file', someText),
+      option(
+        '--config <name>',
+        `a config in place of a checkpoint: ${carriedConfigs().join(', ')}, or a JSON file`,
+        someText,
+      ),
     )
     .option('--plan', 'show the memory that it takes on a device')
     .addOption(option('--adapter <name>', 'whose limits the plan has to keep to', someText))

@@ -11,20 +11,29 @@ const rowsOf = (x: Values, cols: number): Rows =>
   Array.from({ length: x.length / cols }, (_, r) => Float64Array.from({ length: cols }, (_, c) => x[r * cols + c]));
 const flat = (x: Rows): Float64Array => Float64Array.from(x.flatMap((row) => Array.from(row)));
 
+const guided = (conditional: Float64Array, other: Float64Array, cfg: number): Float64Array =>
+  other.map((o, i) => o + cfg * (conditional[i] - o));
+
+interface Iterations {
+  iterations: number;
+  cfg: number;
+  cfg_schedule: 'linear' | 'constant';
+}
+
 /** One row at a time through everything that spec sections 2 to 6 describe. */
 export class ReferenceModel {
   constructor(
     readonly config: MMARConfig,
-    private readonly weights: Map<string, Values>,
+    protected readonly weights: Map<string, Values>,
   ) {}
 
-  private get(name: string): Values {
+  protected get(name: string): Values {
     const found = this.weights.get(name);
     if (!found) throw new Error(`no weight ${name}`);
     return found;
   }
 
-  private linear(x: Values, prefix: string, act: (x: number) => number = none, bias = true): Float64Array {
+  protected linear(x: Values, prefix: string, act: (x: number) => number = none, bias = true): Float64Array {
     const w = this.get(`${prefix}.weight`),
       n = w.length / x.length,
       y = matmul(x, w, 1, x.length, n);
@@ -211,8 +220,17 @@ export class ReferenceModel {
     );
   }
 
-  /** One token by Eq. 16, written with the angles. `noise` is the first x. */
+  /** One token. `noise` is the first x. */
   sample(z: Values, z_uncond: Values | undefined, noise: Values, steps: number, cfg: number): Float64Array {
+    return this.ddim(noise, steps, (x, t) => {
+      const conditional = this.diffusion(x, t, z),
+        other = z_uncond && this.diffusion(x, t, z_uncond);
+      return other ? guided(conditional, other, cfg) : conditional;
+    });
+  }
+
+  /** Noise to what a model predicts from it, by Eq. 16, written with the angles. */
+  protected ddim(noise: Values, steps: number, predict: (x: Float64Array, t: number) => Float64Array): Float64Array {
     const { prediction, timesteps } = this.config.diffusion,
       times = chosenTimes(timesteps, steps),
       phi = Array.from(alphasBar(timesteps), (bar) => Math.atan2(Math.sqrt(1 - bar), Math.sqrt(bar)));
@@ -224,9 +242,7 @@ export class ReferenceModel {
           typeof prediction === 'number'
             ? prediction
             : { v: now + Math.PI / 2, epsilon: Math.PI / 2, x: 0 }[prediction];
-      const conditional = this.diffusion(x, times[j], z),
-        other = z_uncond && this.diffusion(x, times[j], z_uncond);
-      const u = other ? other.map((o, i) => o + cfg * (conditional[i] - o)) : conditional;
+      const u = predict(x, times[j]);
       x = x.map(
         (v, i) =>
           (Math.sin(next - now) / Math.sin(psi - now)) * u[i] - (Math.sin(next - psi) / Math.sin(psi - now)) * v,
@@ -236,12 +252,16 @@ export class ReferenceModel {
   }
 
   /** The masked-AR loop, DDIM. */
-  generate(
-    before: Values,
-    uncond: Values,
+  generate(before: Values, uncond: Values, order: Values, noise: Rows, o: Iterations & { steps: number }): Rows {
+    return this.fill([before, uncond], order, o, ([z, other], i, cfg) => this.sample(z, other, noise[i], o.steps, cfg));
+  }
+
+  /** Draws all tokens in order; `draw` gives one, of the hidden states of both branches at its position. */
+  protected fill(
+    texts: Values[],
     order: Values,
-    noise: Rows,
-    o: { iterations: number; steps: number; cfg: number; cfg_schedule: 'linear' | 'constant' },
+    o: Iterations,
+    draw: (z: Float64Array[], i: number, cfg: number) => Float64Array,
   ): Rows {
     const L = this.config.image_tokens,
       d = this.config.image_tokenizer.embed_dim,
@@ -251,18 +271,25 @@ export class ReferenceModel {
     for (const hidden of hiddenAfter(L, o.iterations)) {
       const chosen = Array.from(order).slice(L - now, L - hidden),
         visual = this.visual(tokens, mask);
-      const z = [before, uncond].map((text) => {
-        const { x, image } = this.sequence(text, visual, []);
-        return this.llm(x, image).slice(text.length + 1);
-      });
+      const z = texts.map((text) => this.atImage(text, visual));
       const cfg = guidanceAt(o.cfg, o.cfg_schedule, L - hidden, L);
       for (const i of chosen) {
-        tokens[i] = this.sample(z[0][i], z[1][i], noise[i], o.steps, cfg);
+        tokens[i] = draw(
+          z.map((rows) => rows[i]),
+          i,
+          cfg,
+        );
         mask[i] = 0;
       }
       now = hidden;
     }
     return tokens;
+  }
+
+  /** Hidden states at an image's positions behind a text. */
+  protected atImage(text: Values, visual: Rows): Rows {
+    const { x, image } = this.sequence(text, visual, []);
+    return this.llm(x, image).slice(text.length + 1, text.length + 1 + visual.length);
   }
 
   describe(before: Values, tokens: Rows, after: Values, max_new_tokens: number): number[] {
@@ -281,7 +308,7 @@ export class ReferenceModel {
 
   // The image tokenizer. A picture is its pixels, each a row of channels.
 
-  private groupNorm(x: Rows, prefix: string, act = silu): Rows {
+  protected groupNorm(x: Rows, prefix: string, act = silu): Rows {
     const channels = x[0].length,
       size = channels / this.config.image_tokenizer.norm_groups,
       weight = this.get(`${prefix}.weight`),
@@ -294,7 +321,7 @@ export class ReferenceModel {
     );
   }
 
-  private conv(x: Rows, prefix: string, options: { stride?: number; upsample?: boolean } = {}): Rows {
+  protected conv(x: Rows, prefix: string, options: { stride?: number; upsample?: boolean } = {}): Rows {
     const side = Math.sqrt(x.length),
       stride = options.stride ?? 1,
       scale = options.upsample ? 2 : 1,
@@ -360,16 +387,18 @@ export class ReferenceModel {
 
   /** @param pixels rows of RGB */
   encode(pixels: Rows): Rows {
-    const { ch_mult, num_res_blocks, embed_dim, scaling_factor } = this.config.image_tokenizer,
+    const { embed_dim, scaling_factor } = this.config.image_tokenizer;
+    return this.latent(pixels).map((row) => row.subarray(0, embed_dim).map((v) => v * scaling_factor));
+  }
+
+  /** What comes out of quant_conv. */
+  protected latent(pixels: Rows): Rows {
+    const { ch_mult, num_res_blocks } = this.config.image_tokenizer,
       prefix = 'image_tokenizer.encoder';
     let h = this.conv(pixels, `${prefix}.conv_in`);
     for (let l = 0; l < ch_mult.length; l++) h = this.level(h, `${prefix}.down.${l}`, num_res_blocks);
     h = this.conv(this.groupNorm(this.middle(h, `${prefix}.mid`), `${prefix}.norm_out`), `${prefix}.conv_out`);
-    return h.map((row) =>
-      this.linear(row, 'image_tokenizer.quant_conv')
-        .subarray(0, embed_dim)
-        .map((v) => v * scaling_factor),
-    );
+    return h.map((row) => this.linear(row, 'image_tokenizer.quant_conv'));
   }
 
   decode(tokens: Rows): Rows {
@@ -392,4 +421,4 @@ export class ReferenceModel {
   }
 }
 
-export { flat, rowsOf };
+export { flat, guided, type Iterations, type Rows, rowsOf, type Values };
