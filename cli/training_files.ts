@@ -83,7 +83,14 @@ export class TrainingFolder {
 
   log(line: LogLine): void {
     this.lines.push(line);
-    fs.appendFileSync(this.path('log.jsonl'), `${JSON.stringify(line)}\n`);
+    const file = this.path('log.jsonl');
+    try {
+      fs.appendFileSync(file, `${JSON.stringify(line)}\n`);
+    } catch (cause) {
+      throw new MMARError('file', `cannot write ${file}: ${(cause as Error).message}; make room, then --resume`, {
+        cause,
+      });
+    }
   }
 
   drawCurve(): Promise<void> {

@@ -37,6 +37,7 @@ interface Options extends CommonOptions {
   rehearse: number;
   known?: string;
   saveEvery: number;
+  saveMinutes: number;
   sampleEvery: number;
   sample?: string[];
   [setting: string]: unknown;
@@ -89,6 +90,7 @@ export function addTrain(program: Command): void {
     .addOption(option('--rehearse <n>', 'mix in n pictures that the model draws of what it knows', count(0)).default(0))
     .addOption(option('--known <file>', 'prompts to rehearse, one a line (default: pictures of no words)', someText))
     .addOption(option('--save-every <n>', 'steps between two saves', count(1)).default(100))
+    .addOption(option('--save-minutes <n>', 'the most minutes between two saves', real(0)).default(10))
     .addOption(option('--sample-every <n>', 'steps between two samples', count(1)).default(100))
     .addOption(new Option('--sample <prompt...>', 'what to draw and read on the way'));
   for (const { made } of flags) command.addOption(made);
@@ -159,15 +161,22 @@ async function follow(run: TrainingRun, folder: TrainingFolder, options: Options
     { settings } = run,
     what = options.save ?? (options.fromScratch ? 'model' : 'patch'),
     names = [...model.system.weights.required.keys()];
-  let saved = '';
+  let saved = '',
+    savedAt = performance.now(),
+    dueAt = 0; // the step behind which a save is due
   const save = async () => {
     saved = await folder.save(model.device, run, JSON.stringify(settings), what, checkpoint, names);
+    savedAt = performance.now();
   };
   const start = performance.now(),
     begun = run.done;
   progress.start('learning', settings.steps);
   const every = (step: number, n: number) => step === settings.steps || step % n === 0,
-    pause = (step: number) => every(step, options.saveEvery) || every(step, options.sampleEvery);
+    pause = (step: number) => {
+      const late = performance.now() - savedAt >= 60_000 * options.saveMinutes;
+      if (late || every(step, options.saveEvery)) dueAt = step;
+      return dueAt === step || every(step, options.sampleEvery);
+    };
   try {
     for await (const step of run.steps(pause, signal)) {
       const seconds = secondsSince(start),
@@ -176,7 +185,7 @@ async function follow(run: TrainingRun, folder: TrainingFolder, options: Options
       const held_out = sampled ? await run.heldOutLosses(signal) : undefined;
       folder.log({ ...step, examples_per_second, seconds, held_out });
       progress.update(step.step, `, loss ${step.loss.toFixed(3)}, ${examples_per_second} examples/s`);
-      if (every(step.step, options.saveEvery)) await save();
+      if (step.step === dueAt) await save();
       if (sampled) {
         await folder.drawCurve();
         await sample(step.step, folder, options, session);

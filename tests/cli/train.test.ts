@@ -136,6 +136,16 @@ test('a step does not depend on how its batch is split over passes', async () =>
     assert.ok(Math.abs(one[key] - all[key]) <= 1e-5 * one[key], `${key}: ${one[key]} and ${all[key]}`);
 });
 
+test('saved by the clock; a loss that is no number is named, and what was saved is kept', async () => {
+  const out = path.join(cwd, 'clock'),
+    state = path.join(out, 'state.safetensors'),
+    words = ['train', data, '--out', out, ...common];
+  const run = await mmar([...words, '--steps', '5', '--warmup', '0', '--lr', '1e30', '--save-minutes', '0']);
+  assert.is(run.code, 1);
+  assert.match(run.stderr, /step \d: the loss is .*resume from the last save with a lower --lr/);
+  assert.ok(fs.existsSync(state));
+});
+
 test('what is wrong is named, and what was saved stays', async () => {
   const out = path.join(cwd, 'whole');
   const refused = async (words: string[], message: RegExp) => {
