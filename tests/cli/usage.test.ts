@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { adapters, failed, mmar, newFolder, reference } from './mmar.ts';
 
-const commands = ['generate', 'describe', 'encode', 'decode', 'trace', 'inspect', 'adapters'];
+const commands = ['generate', 'describe', 'encode', 'decode', 'trace', 'inspect', 'adapters', 'bench'];
 const apple = path.join(reference, 'red-apple.png'),
   folder = newFolder();
 fs.writeFileSync(path.join(folder, 'text.png'), 'no picture');
@@ -41,6 +41,12 @@ const wrongUsage: [string[], RegExp][] = [
   [['generate', '--seed', '9007199254740991', '-n', '2'], /-n 2 passes 2\^53 - 1/],
   [['generate', '-n', '0'], /--count is "0"/],
   [['generate', '--steps', '0'], /--steps is "0"/],
+  [['bench', 'a.json'], /--compare a\.json compares reports/],
+  [['bench', '--compare', 'a.json'], /wants two reports or more/],
+  [['bench', '--shape', '1x2'], /--shape is "1x2"; give three whole numbers/],
+  [['bench', '--wgsl', 'a.wgsl'], /--as matmul/],
+  [['bench', '--as', 'matmul'], /give --wgsl FILE as well/],
+  [['bench', '--dump', 'voodoo'], /no kernel is called "voodoo"; give one of .*matmul/],
   [['generate', '--steps', '1001'], /steps is 1001; give a whole number from 1 to 1000/],
   [['generate', '--iterations', '1e3'], /--iterations is "1e3"/],
   [['generate', '--cfg', 'nan'], /--cfg is "nan"; give a number from 0 up/],

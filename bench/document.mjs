@@ -1,0 +1,73 @@
+// `npm run gpus:doc`: docs/gpus.md from the reports in bench/results/*.json and the compilers' table in bench/results/compilers.md,
+// which `npm run gpus > bench/results/compilers.md` writes.
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const folder = fileURLToPath(new URL('results/', import.meta.url)),
+  target = fileURLToPath(new URL('../docs/gpus.md', import.meta.url));
+const reports = fs
+  .readdirSync(folder)
+  .filter((name) => name.endsWith('.json'))
+  .sort()
+  .map((name) => ({ name, ...JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) }));
+const figure = (n) => (n === undefined ? '' : n >= 100 ? n.toFixed(0) : n.toPrecision(3));
+const row = (cells) => `| ${cells.join(' | ')} |`;
+const plain = (text) => String(text ?? '').replace(/[\\`*_{}[\]<>|#!&]/g, (c) => `\\${c}`);
+
+const limits = [
+  'fma_gflops',
+  'fma_f16_gflops',
+  'read_gbps',
+  'copy_gbps',
+  'workgroup_gbps',
+  'dispatch_us',
+  'submit_us',
+  'wait_us',
+];
+const pictures = ({ model }) => model.find(({ figure: what }) => what.startsWith('pictures a minute'));
+const best = ({ kernels }, op) => kernels.filter((k) => k.op === op && k.share).sort((a, b) => b.share - a.share)[0];
+const share = (report, op) => {
+  const found = best(report, op);
+  return found
+    ? `${(100 * found.share).toFixed(0)} % of ${found.bound.startsWith('fma') ? 'arithmetic' : 'memory'}`
+    : '';
+};
+
+const text = `# GPUs
+
+Measured by \`mmar bench --json\` (\`npx mmar bench --help\`, or the page's Benchmark tab), one report an adapter in \`bench/results\`; this page
+is made of them by \`npm run gpus:doc\`. A report of a card that is not here is welcome: the issue form "A benchmark result" asks for it.
+
+## Adapters
+
+Limits: multiply-adds in f32 and f16 (GFLOP/s), reading and copying memory and reading workgroup memory (GB/s), a dispatch, a submission, a
+submission waited for (µs). Kernels: the largest share of those limits that a shape of the models reaches.
+
+${row(['adapter', 'runtime', ...limits.map((key) => key.replace(/_/g, ' ')), 'matmul', 'attention', 'conv2d', 'pictures a minute'])}
+${row(['---', '---', ...limits.map(() => '---:'), '---', '---', '---', '---'])}
+${reports
+  .map((r) => {
+    const drawn = pictures(r);
+    return row([
+      `[${plain(r.adapter.name)}](../bench/results/${r.name})`,
+      plain(r.adapter.runtime),
+      ...limits.map((key) => figure(r.limits[key])),
+      ...['matmul', 'attention', 'conv2d'].map((op) => share(r, op)),
+      drawn ? `${figure(drawn.value)} (${plain(drawn.model)})` : '',
+    ]);
+  })
+  .join('\n')}
+
+${reports.flatMap((r) => r.notes.map((note) => `- ${plain(r.adapter.name)}: ${plain(note)}.`)).join('\n')}
+
+## What other GPUs' compilers make of the kernels
+
+\`npm run gpus\` sets up the compilers of AMD, Intel, NVIDIA, Qualcomm and ARM GPUs on a machine that has none of these (\`tools/gpus\`) and
+compiles every pipeline of the models. A cell: instructions, registers (r), spills (s, bold where there are any), occupancy in the compiler's own
+unit, and of the loop with most multiply-adds these over all its instructions (its accesses to scratch memory, x).
+
+${fs.existsSync(path.join(folder, 'compilers.md')) ? fs.readFileSync(path.join(folder, 'compilers.md'), 'utf8').trim() : 'Not made yet.'}
+`;
+fs.writeFileSync(target, text);
+console.log(`${path.relative(process.cwd(), target)}: ${reports.length} adapters`);
