@@ -5,11 +5,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openCheckpoint } from '../../loaders/checkpoint.ts';
 import type { MMARConfig } from '../../model/config.ts';
-import { planesToRows, rowsToPlanes } from '../../model/image_codec.ts';
+import { planesToRows } from '../../model/image_codec.ts';
 import { systemOf } from '../../model/variants/index.ts';
 import { Weights } from '../../model/weights.ts';
 import { device, numbers } from '../gpu.ts';
 import { base, type Cases, randomCheckpoint, testParts } from './odd.ts';
+import { before, commonCases, maskedCases, oddInputs, uncond } from './odd_cases.ts';
 import { flat, ReferenceModel, rowsOf } from './reference.ts';
 
 const models: Record<string, object> = {
@@ -33,18 +34,11 @@ for (const [name, json] of Object.entries(models)) {
     H = config.llm.hidden_size,
     S = config.image_tokenizer.resolution,
     n = 5;
-  const tokens = numbers(L * d, 'f32', 7),
-    mask = Uint8Array.from({ length: L }, (_, i) => Number(i % 3 === 1)),
-    before = [3, 514, 77, 0, 200],
-    after = [9, 1, 414],
-    uncond = [5, 6];
+  const { tokens, noise, pixels, mask, order } = oddInputs(L, d, S);
   const x = numbers(n * d, 'f32', 8),
     z = numbers(n * H, 'f32', 9),
     z_uncond = numbers(n * H, 'f32', 10),
-    t = [0, 249, 100, 3, 77],
-    noise = numbers(L * d, 'f32', 11);
-  const order = Array.from({ length: L }, (_, i) => (i * 5 + 2) % L),
-    pixels = numbers(3 * S * S, 'f32', 12);
+    t = [0, 249, 100, 3, 77];
 
   test(`${name}: what was loaded and is saved again is the file, bit for bit`, async () => {
     const parts = systemOf(new Weights('bf16', 'bf16', device.maxBinding), config).weights,
@@ -65,28 +59,8 @@ for (const [name, json] of Object.entries(models)) {
   });
 
   const cases: Cases = {
-    visual: {
-      inputs: { tokens: [[L, d], tokens], mask: [[L], mask] },
-      want: () => ({ visual: flat(reference.visual(rowsOf(tokens, d), mask)) }),
-    },
-    hidden: {
-      inputs: { before: [[5], before], tokens: [[L, d], tokens], mask: [[L], mask], after: [[3], after] },
-      want() {
-        const { x, image } = reference.sequence(before, reference.visual(rowsOf(tokens, d), mask), after),
-          hidden = reference.llm(x, image);
-        return { hidden: flat(hidden), logits: reference.logits(hidden.at(-1)!) };
-      },
-    },
-    text: {
-      inputs: { before: [[5], before] },
-      want() {
-        const hidden = reference.llm(
-          before.map((id) => reference.embedding(id)),
-          before.map(() => false),
-        );
-        return { hidden: flat(hidden), logits: reference.logits(hidden.at(-1)!) };
-      },
-    },
+    ...commonCases(reference, L, d, tokens),
+    ...maskedCases(reference, L, d, tokens, mask),
     diffusion: {
       inputs: { x: [[n, d], x], t: [[n], t], z: [[n, H], z] },
       want: () => ({ out: flat(rowsOf(x, d).map((row, i) => reference.diffusion(row, t[i], rowsOf(z, H)[i]))) }),
@@ -114,18 +88,9 @@ for (const [name, json] of Object.entries(models)) {
         ),
       }),
     },
-    describe: {
-      inputs: { before: [[5], before], tokens: [[L, d], tokens], after: [[3], after] },
-      settings: { max_new_tokens: '4' },
-      want: () => ({ ids: reference.describe(before, rowsOf(tokens, d), after, 4) }),
-    },
     encode: {
       inputs: { pixels: [[3, S, S], pixels] },
       want: () => ({ tokens: flat(reference.encode(rowsOf(planesToRows(pixels, 3), 3))) }),
-    },
-    decode: {
-      inputs: { tokens: [[L, d], tokens] },
-      want: () => ({ pixels: rowsToPlanes(flat(reference.decode(rowsOf(tokens, d))), 3) }),
     },
   };
   testParts(name, source, cases);

@@ -2,47 +2,18 @@
 // f64 reference with the same codes and ids, in bf16 as close as rounding allows.
 import { test } from 'uvu';
 import type { TransfusionConfig, VQConfig } from '../../model/config.ts';
-import { planesToRows, rowsToPlanes } from '../../model/image_codec.ts';
+import { planesToRows } from '../../model/image_codec.ts';
 import { numbers } from '../gpu.ts';
 import { base, type Cases, randomCheckpoint, testParts } from './odd.ts';
-import { flat, type ReferenceModel, rowsOf } from './reference.ts';
+import { before, commonCases, maskedCases, oddInputs, uncond } from './odd_cases.ts';
+import { flat, rowsOf } from './reference.ts';
 import { ReferenceTransfusion, ReferenceVQ } from './reference_variants.ts';
 
 const L = base.image_tokens,
   d = base.image_tokenizer.embed_dim,
-  S = base.image_tokenizer.resolution,
-  before = [3, 514, 77, 0, 200],
-  after = [9, 1, 414],
-  uncond = [5, 6];
-const tokens = numbers(L * d, 'f32', 7),
-  noise = numbers(L * d, 'f32', 11),
-  uniform = numbers(L, 'f32', 13).map((x) => Math.abs(x) % 1),
-  pixels = numbers(3 * S * S, 'f32', 12);
-const mask = Uint8Array.from({ length: L }, (_, i) => Number(i % 3 === 1)),
-  order = Array.from({ length: L }, (_, i) => (i * 5 + 2) % L);
-
-/** Parts of both. */
-const common = (reference: ReferenceModel): Cases => ({
-  text: {
-    inputs: { before: [[5], before] },
-    want() {
-      const hidden = reference.llm(
-        before.map((id) => reference.embedding(id)),
-        before.map(() => false),
-      );
-      return { hidden: flat(hidden), logits: reference.logits(hidden.at(-1)!) };
-    },
-  },
-  describe: {
-    inputs: { before: [[5], before], tokens: [[L, d], tokens], after: [[3], after] },
-    settings: { max_new_tokens: '4' },
-    want: () => ({ ids: reference.describe(before, rowsOf(tokens, d), after, 4) }),
-  },
-  decode: {
-    inputs: { tokens: [[L, d], tokens] },
-    want: () => ({ pixels: rowsToPlanes(flat(reference.decode(rowsOf(tokens, d))), 3) }),
-  },
-});
+  S = base.image_tokenizer.resolution;
+const { tokens, noise, pixels, mask, order } = oddInputs(L, d, S),
+  uniform = numbers(L, 'f32', 13).map((x) => Math.abs(x) % 1);
 
 for (const codes of [37, 259]) {
   const json = {
@@ -64,19 +35,8 @@ for (const codes of [37, 259]) {
     iterations = { iterations: 3, cfg: 1.5, cfg_schedule: 'linear' } as const,
     settings = { iterations: '3', cfg: '1.5', cfg_schedule: 'linear' };
   testParts(`vq, ${codes} codes`, source, {
-    ...common(reference),
-    visual: {
-      inputs: { tokens: [[L, d], tokens], mask: [[L], mask] },
-      want: () => ({ visual: flat(reference.visual(rowsOf(tokens, d), mask)) }),
-    },
-    hidden: {
-      inputs: { before: [[5], before], tokens: [[L, d], tokens], mask: [[L], mask], after: [[3], after] },
-      want() {
-        const { x, image } = reference.sequence(before, reference.visual(rowsOf(tokens, d), mask), after),
-          hidden = reference.llm(x, image);
-        return { hidden: flat(hidden), logits: reference.logits(hidden.at(-1)!) };
-      },
-    },
+    ...commonCases(reference, L, d, tokens),
+    ...maskedCases(reference, L, d, tokens, mask),
     encode: {
       inputs: { pixels: [[3, S, S], pixels] },
       want() {
@@ -110,7 +70,7 @@ const { embedding_vit: _, ...rest } = base,
 const { source, config, weights } = randomCheckpoint<TransfusionConfig>(json),
   reference = new ReferenceTransfusion(config, weights);
 testParts('transfusion', source, {
-  ...common(reference),
+  ...commonCases(reference, L, d, tokens),
   encode: {
     inputs: { pixels: [[3, S, S], pixels] },
     want: () => ({ tokens: flat(reference.encode(rowsOf(planesToRows(pixels, 3), 3))) }),
