@@ -61,7 +61,8 @@ async function drawOne(model: WorkerMMAR, settings: Settings, of: string, signal
   const { image_tokens } = model.config,
     start = performance.now(),
     { count, ...options } = settings;
-  let previews = 0;
+  let previews = 0,
+    drawn: Drawn | undefined;
   stage.begin(image_tokens);
   beginInside(image_tokens);
   status.textContent = `${of}Drawing …`;
@@ -79,17 +80,18 @@ async function drawOne(model: WorkerMMAR, settings: Settings, of: string, signal
     status.textContent = `${of}Step ${step.iteration} of ${step.iterations}, ${step.known} of ${step.total} tokens, guidance ${step.guidance.toFixed(2)}`;
     if (!last || !preview) continue;
     const png = new Blob([(await encodePNG(preview)) as Uint8Array<ArrayBuffer>], { type: 'image/png' });
-    const drawn: Drawn = {
+    drawn = {
       picture: preview,
       settings,
       order: stage.drawnOrder(),
       png,
       seconds: (performance.now() - start) / 1000,
     };
-    addToGallery(drawn, choose);
-    show(drawn);
   }
-  showTimes(await model.setProfile(false));
+  showTimes(await model.setProfile(false)); // before it is said that the picture is drawn
+  if (!drawn) return;
+  addToGallery(drawn, choose);
+  show(drawn);
 }
 
 /** Shows a picture of the gallery with its settings; while one is drawn, that one stays. */
