@@ -116,8 +116,8 @@ export interface ModelMemory extends MemoryReport {
 }
 
 /**
- * A loaded model. Calls wait for their turn; one that waits or runs ends at once where its signal is aborted. A stream
- * has its turn until its loop ends: do not wait in it for another drawing or answer (`preview`, `decode` and `close` can be).
+ * A loaded model. Calls wait for their turn; one that waits or runs ends at once where its signal is aborted. Everything
+ * can be called in the loop of a stream, another drawing too: a stream whose reader stays away lets others go ahead.
  */
 export interface Model {
   readonly config: Config;

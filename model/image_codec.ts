@@ -32,11 +32,12 @@ export class ImageCodec {
     this.decoder = new Workspace(device);
   }
 
-  /** @param planes [3, S, S] in [-1, 1] */
-  encode(planes: Float32Array, signal?: AbortSignal): Promise<Tokens> {
+  /** @param image gives [3, S, S] in [-1, 1] when it has its turn */
+  encode(image: () => Promise<Float32Array>, signal?: AbortSignal): Promise<Tokens> {
     const { resolution: S, in_channels } = this.system.config.image_tokenizer;
-    checkNumbers('pixels', planes, [in_channels, S, S]);
     return this.turns.during(async () => {
+      const planes = await image();
+      checkNumbers('pixels', planes, [in_channels, S, S]);
       const workspace = new Workspace(this.device);
       try {
         const pixels = workspace.tensor('pixels', 'f32', [S * S, in_channels]);
@@ -63,7 +64,7 @@ export class ImageCodec {
   async encodeOnce(picture: Picture, signal?: AbortSignal): Promise<Tokens> {
     if (this.last && samePicture(this.last.picture, picture)) return this.last.tokens;
     const { resolution } = this.system.config.image_tokenizer;
-    const tokens = await this.encode(pictureToPixels(picture, resolution), signal);
+    const tokens = await this.encode(async () => pictureToPixels(picture, resolution), signal);
     this.last = { picture: { ...picture, data: picture.data.slice() }, tokens };
     return tokens;
   }

@@ -9,6 +9,7 @@ import { loadTokenizer, type TextTokenizer } from '../loaders/tokenizer.ts';
 import { permutation } from '../shaders/random.ts';
 import {
   type Answer,
+  type AnswerOptions,
   type BatchOptions,
   type ChatOptions,
   type DecodeOptions,
@@ -32,6 +33,7 @@ import { checkPlan, planMemory } from './plan.ts';
 import { conversation, Reader } from './reader.ts';
 import type { DecodeSettings, Segment } from './sequence.ts';
 import {
+  type AnswerSettings,
   answerSettings,
   checkSeed,
   type DrawingSettings,
@@ -105,6 +107,7 @@ export class MMAR implements Model {
   private readonly reader: Reader;
   private readonly turns = new Turns();
   private readonly tracing = new Turns();
+  /** Kept for the next call. */
   private drawing: Drawing | undefined;
   private loadedTokenizer: Promise<TextTokenizer> | undefined;
   private closing: Promise<void> | undefined;
@@ -170,6 +173,15 @@ export class MMAR implements Model {
     for (const seed of seeds) checkSeed(seed, 'seeds' in options ? 'one of seeds' : 'seed');
     if (!seeds.length) throw new MMARError('usage', 'seeds is empty; give one or more');
     const settings = this.settings(options);
+    return yield* this.turns.stream(() => this.drawPrompt(prompt, seeds, settings, signal), signal);
+  }
+
+  private async *drawPrompt(
+    prompt: string,
+    seeds: readonly number[],
+    settings: DrawingSettings,
+    signal?: AbortSignal,
+  ): AsyncGenerator<GenerateStep, Drawn[]> {
     const tokenizer = await this.tokenizer();
     const { before } = tokenizer.drawingPrompt(prompt);
     const { before: uncond } = tokenizer.drawingPrompt('');
@@ -177,8 +189,10 @@ export class MMAR implements Model {
       order: permutation(this.config.image_tokens, seed),
       chance: { seed },
     }));
+    const input = { before, uncond, pictures };
+    checkDrawing(input, settings, this.system);
     let last: GenerateStep | undefined;
-    for await (const step of this.draw({ before, uncond, pictures }, settings, signal)) {
+    for await (const step of this.drawingSteps(input, settings, signal)) {
       last = step;
       yield step;
     }
@@ -210,18 +224,23 @@ export class MMAR implements Model {
     const text = Math.max(input.before.length, guided ? input.uncond.length : 0);
     const capacity = this.capacityFor(text + 1 + this.config.image_tokens);
     const shape: DrawingShape = { pictures: input.pictures.length, branches: guided ? 2 : 1, capacity };
-    const drawing = await this.drawingFor(shape, settings);
-    for await (const step of drawing.run(input, settings, signal)) {
-      const tokens = this.snapshot(drawing.tokens);
-      const codes = drawing.codes && this.snapshot(drawing.codes);
-      const pictures = input.pictures.map(({ chance }, i) => ({
-        seed: 'seed' in chance ? chance.seed : 0,
-        drawn: step.drawn[i],
-        tokens: async () => ownPart(await tokens, i, shape.pictures),
-        codes: async () => codes && ownPart(await codes, i, shape.pictures),
-        preview: async (signal?: AbortSignal) => this.pictureOfTokens(ownPart(await tokens, i, shape.pictures), signal),
-      }));
-      yield { ...step, ...pictures[0], pictures };
+    const drawing = await this.takeDrawing(shape, settings);
+    try {
+      for await (const step of drawing.run(input, settings, signal)) {
+        const tokens = this.snapshot(drawing.tokens);
+        const codes = drawing.codes && this.snapshot(drawing.codes);
+        const pictures = input.pictures.map(({ chance }, i) => ({
+          seed: 'seed' in chance ? chance.seed : 0,
+          drawn: step.drawn[i],
+          tokens: async () => ownPart(await tokens, i, shape.pictures),
+          codes: async () => codes && ownPart(await codes, i, shape.pictures),
+          preview: async (signal?: AbortSignal) =>
+            this.pictureOfTokens(ownPart(await tokens, i, shape.pictures), signal),
+        }));
+        yield { ...step, ...pictures[0], pictures };
+      }
+    } finally {
+      await this.giveBack(drawing);
     }
   }
 
@@ -252,11 +271,12 @@ export class MMAR implements Model {
 
   async *describeStream(options: DescribeOptions): AsyncGenerator<Piece, Answer> {
     const { image, question = 'What is this?', signal } = options;
-    const settings = resolveAnswer(options, this.answerDefaults);
-    const tokenizer = await this.tokenizer();
-    const { before, after } = tokenizer.readingPrompt(question);
-    const { tokens } = await this.codec.encodeOnce(await pictureOf(image, this.options.platform, signal), signal);
-    return yield* this.answer(this.aroundImage(before, tokens, after), settings, tokenizer, signal);
+    const read = async (tokenizer: TextTokenizer) => {
+      const { before, after } = tokenizer.readingPrompt(question);
+      const { tokens } = await this.codec.encodeOnce(await pictureOf(image, this.options.platform, signal), signal);
+      return this.aroundImage(before, tokens, after);
+    };
+    return yield* this.answer(read, options);
   }
 
   /** Answers the last of some messages. Throws `usage` where they are too long or hold a special token. */
@@ -265,19 +285,25 @@ export class MMAR implements Model {
   }
 
   async *chatStream(options: ChatOptions): AsyncGenerator<Piece, Answer> {
-    const settings = resolveAnswer(options, this.answerDefaults);
-    const tokenizer = await this.tokenizer();
-    const ids = conversation(tokenizer, options.messages);
-    return yield* this.answer([{ ids }], settings, tokenizer, options.signal);
+    return yield* this.answer(async (tokenizer) => [{ ids: conversation(tokenizer, options.messages) }], options);
   }
 
+  /** @param read what is to be read, made when it has its turn */
   private answer(
-    segments: Segment[],
-    settings: ReturnType<typeof resolveAnswer>,
-    tokenizer: TextTokenizer,
+    read: (tokenizer: TextTokenizer) => Promise<Segment[]>,
+    { signal, ...options }: AnswerOptions,
+  ): AsyncGenerator<Piece, Answer> {
+    const settings = resolveAnswer(options, this.answerDefaults);
+    return this.turns.stream(() => this.answering(read, settings, signal), signal);
+  }
+
+  private async *answering(
+    read: (tokenizer: TextTokenizer) => Promise<Segment[]>,
+    settings: AnswerSettings,
     signal?: AbortSignal,
   ): AsyncGenerator<Piece, Answer> {
-    return this.turns.stream(() => this.reader.answer(segments, tokenizer, settings, signal), signal);
+    const tokenizer = await this.tokenizer();
+    return yield* this.reader.answer(await read(tokenizer), tokenizer, settings, signal);
   }
 
   /** `describe` from ids and tokens; yields ids. */
@@ -298,15 +324,15 @@ export class MMAR implements Model {
 
   /** A picture's tokens; it is resized and centre-cropped to the model's size. */
   async encode({ image, signal }: EncodeOptions): Promise<EncodedImage> {
-    const picture = await pictureOf(image, this.options.platform, signal);
     const { resolution } = this.config.image_tokenizer;
-    const { tokens, codes } = await this.codec.encode(pictureToPixels(picture, resolution), signal);
+    const pixels = async () => pictureToPixels(await pictureOf(image, this.options.platform, signal), resolution);
+    const { tokens, codes } = await this.codec.encode(pixels, signal);
     return { tokens, shape: [...this.system.imageShape], codes };
   }
 
   /** @param planes [3, S, S] in [-1, 1] */
   encodePixels(planes: Float32Array, signal?: AbortSignal): Promise<{ tokens: Float32Array; codes?: Float32Array }> {
-    return this.codec.encode(planes, signal);
+    return this.codec.encode(async () => planes, signal);
   }
 
   /** The picture of tokens. */
@@ -343,19 +369,25 @@ export class MMAR implements Model {
     );
   }
 
-  private async drawingFor(shape: DrawingShape, settings: DrawingSettings): Promise<Drawing> {
-    const now = this.drawing;
-    if (
-      now?.serves(settings) &&
-      now.shape.pictures === shape.pictures &&
-      now.shape.branches === shape.branches &&
-      now.shape.capacity >= shape.capacity
-    )
-      return now;
+  /** A drawing of its own: the one that was used last, where it serves and nobody uses it. */
+  private async takeDrawing(shape: DrawingShape, settings: DrawingSettings): Promise<Drawing> {
+    const last = this.drawing;
     this.drawing = undefined;
-    await now?.release();
-    this.drawing = this.system.makeDrawing(this.device, shape, settings);
-    return this.drawing;
+    if (
+      last?.serves(settings) &&
+      last.shape.pictures === shape.pictures &&
+      last.shape.branches === shape.branches &&
+      last.shape.capacity >= shape.capacity
+    )
+      return last;
+    await last?.release();
+    return this.system.makeDrawing(this.device, shape, settings);
+  }
+
+  private async giveBack(drawing: Drawing): Promise<void> {
+    const other = this.drawing;
+    this.drawing = drawing;
+    await other?.release();
   }
 
   close(): Promise<void> {

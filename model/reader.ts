@@ -8,6 +8,7 @@ import type { AnswerSettings } from './settings.ts';
 
 /** Reads text and images and answers, in one sequence that grows where it must: what comes again is not read anew. */
 export class Reader {
+  /** Kept for the next answer. */
   private sequence: Sequence | undefined;
 
   /** @param sight without it, text alone */
@@ -64,8 +65,8 @@ export class Reader {
       );
     const most = { ...settings, max_new_tokens: Math.min(settings.max_new_tokens, room) };
     let answerTokens = 0;
+    const sequence = await this.take(promptTokens + most.max_new_tokens + 1);
     try {
-      const sequence = await this.room(promptTokens + most.max_new_tokens + 1);
       const cachedTokens = await sequence.read(segments, { next: most, signal });
       const decoding = sequence.decode(most, signal);
       for (;;) {
@@ -79,19 +80,25 @@ export class Reader {
       }
     } finally {
       await this.device.queue.idle().catch(() => {}); // an answer that was left in the middle
+      await this.giveBack(sequence);
     }
   }
 
-  /** A sequence of at least so many tokens; a longer one begins with an empty cache. */
-  private async room(tokens: number): Promise<Sequence> {
-    const now = this.sequence;
-    if (now && now.capacity >= tokens) return now;
+  /** A sequence of its own for at least so many tokens: the last one where it has room, else one with an empty cache. */
+  private async take(tokens: number): Promise<Sequence> {
+    const last = this.sequence;
     this.sequence = undefined;
-    await now?.release();
-    const wanted = Math.max(2 * (now?.capacity ?? 0), Math.ceil(tokens / 64) * 64);
+    if (last && last.capacity >= tokens) return last;
+    await last?.release();
+    const wanted = Math.max(2 * (last?.capacity ?? 0), Math.ceil(tokens / 64) * 64);
     const capacity = Math.min(this.mostTokens, wanted);
-    this.sequence = new Sequence(this.device, this.llm, capacity, { sight: this.sight });
-    return this.sequence;
+    return new Sequence(this.device, this.llm, capacity, { sight: this.sight });
+  }
+
+  private async giveBack(sequence: Sequence): Promise<void> {
+    const other = this.sequence;
+    this.sequence = sequence;
+    await other?.release();
   }
 
   async release(): Promise<void> {

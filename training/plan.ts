@@ -62,7 +62,7 @@ export async function planTraining(
     [L, d] = config.variant === 'vq' ? [config.image_tokens, 1] : system.imageShape;
   const blank = { tokens: new Float32Array(L * d) },
     items = words.map((word): Item => ({ ...word, ...blank }));
-  await new ImageCodec(on, system).encode(new Float32Array(in_channels * resolution ** 2));
+  await new ImageCodec(on, system).encode(async () => new Float32Array(in_channels * resolution ** 2));
   const batches = new Batches(settings, config, await loadTokenizer(checkpoint), { items }),
     optimiser = new Optimiser(on, chooseLearned(system.weights, learn, config.variant), settings),
     trainer = new Trainer(on, await graphOf(on, system, settings.draws), optimiser, batches, settings.text_weight);

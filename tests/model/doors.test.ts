@@ -122,6 +122,24 @@ test('the loss of a device is told once', async () => {
   await lost.close().catch(() => {});
 });
 
+test('a call that was begun is waited for by close, and none that comes behind it', async () => {
+  const calls: Record<string, (model: MMAR) => Promise<unknown>> = {
+    generate: (model) => model.generate({ prompt: 'pizza', iterations: 2, steps: 2 }),
+    describe: async (model) => (await model.describe({ image: bytes, max_new_tokens: 2 })).text,
+    encode: (model) => model.encode({ image: bytes }),
+    decode: (model) => model.decode({ tokens: new Float32Array(model.config.image_tokens * 16) }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const own = await loadMMAR(nodePlatform.source(emoji), { device, platform: nodePlatform });
+    const begun = call(own);
+    const closing = own.close();
+    const late = refused(() => call(own), 'usage');
+    assert.equal(await begun, await call(model), name);
+    await closing;
+    assert.match(await late, /the model was closed/);
+  }
+});
+
 test('a program ends by itself when it has closed its model', async () => {
   const { buildNode } = await import(pathToFileURL(path.resolve('esbuild.config.mjs')).href);
   await buildNode(['index.ts'], 'dist');

@@ -178,6 +178,50 @@ test('a model that is closed in the loop of its own stream closes, and the strea
   }
 });
 
+test('what is called in the loop of a stream goes ahead, and both get their own', async () => {
+  const question = { before: [3, 4], tokens: numbers(64, 'f32', 1), after: [7, 8, 28] };
+  const input = { before: [1], uncond: [5], pictures: [{ order: permutation(16, 1), chance: { seed: 1 } }] };
+  const settings = { iterations: 4, steps: 2 };
+  const all = async <T>(stream: AsyncGenerator<T>): Promise<T[]> => {
+    const values: T[] = [];
+    for await (const value of stream) values.push(value);
+    return values;
+  };
+  const { held } = device.memory;
+  const model = await load('plain');
+  const alone = {
+    drawn: [...(await model.drawTokens(input, model.settings(settings))).tokens],
+    other: await draw(model, uses[1]),
+    answer: await all(model.read(question, greedy)),
+  };
+  const both = (async () => {
+    let tokens: Float32Array | undefined;
+    for await (const step of model.draw(input, model.settings(settings))) {
+      assert.equal(await draw(model, uses[1]), alone.other);
+      assert.equal(await all(model.read(question, greedy)), alone.answer);
+      tokens = await step.tokens();
+    }
+    assert.equal([...tokens!], alone.drawn);
+    const answer: number[] = [];
+    for await (const id of model.read(question, greedy)) {
+      answer.push(id);
+      if (answer.length === 2)
+        assert.equal(await all(model.read({ ...question, after: [7] }, greedy)).then((a) => a.length), 6);
+    }
+    assert.equal(answer, alone.answer);
+  })();
+  await soon(both, 'a call in a loop');
+  // One left in its loop's middle, with another begun inside, and closed there.
+  for await (const _ of model.draw(input, model.settings(settings))) {
+    for await (const _ of model.draw(input, model.settings(settings))) {
+      await soon(model.close(), 'close in two loops');
+      break;
+    }
+    break;
+  }
+  assert.ok(device.memory.held <= held, `${device.memory.held} bytes held, ${held} before`);
+});
+
 test('texts of many lengths, many temperatures and numbers of tokens take no more memory in the end', async () => {
   const model = await load('plain');
   const use = async (n: number) => {

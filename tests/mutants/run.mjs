@@ -1,5 +1,6 @@
-// npm run mutants [WORD …] [--part I/N] [--adapter NAME]: puts single mistakes into a copy of the checkout, one at a time, and
-// runs the test that must notice. Prints each, and the score; with words, those whose file or test contains one of them.
+// npm run mutants [WORD …] [--part I/N] [--jobs N] [--adapter NAME]: puts single mistakes into copies of the checkout, one at
+// a time each, and runs the test that must notice, up to its first failure. Prints each, and the score; with words, those
+// whose file or test contains one of them.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -12,6 +13,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     part: { type: 'string', default: '1/1' },
+    jobs: { type: 'string', default: '2' },
     adapter: { type: 'string', default: process.env.MMAR_ADAPTER ?? 'lavapipe' },
   },
 });
@@ -31,21 +33,27 @@ function mistakes() {
 }
 
 /** A copy of the checkout in which files may be wrong. */
-function copy() {
+async function makeCopy() {
   const place = fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-mutants-')),
     left = /^(node_modules|dist|\.git)$/;
+  process.on('exit', () => fs.rmSync(place, { recursive: true, force: true }));
   fs.cpSync(root, place, { recursive: true, filter: (file) => !left.test(path.relative(root, file)) });
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(place, 'node_modules'));
-  process.on('exit', () => fs.rmSync(place, { recursive: true, force: true }));
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
-  return place;
+  const { buildNode } = await import(pathToFileURL(path.join(place, 'esbuild.config.mjs')));
+  return { place, buildNode };
 }
 
-/** Builds and runs one test of the copy: `passed`, `failed`, `hung`, or `unbuilt`. */
-async function outcome(place, build, test) {
-  const entry = `tests/${test}.test.ts`;
+/** Tests that run now: they go when this process goes. */
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+
+/** Builds and runs one test of a copy up to its first failure: `passed`, `failed`, `hung`, or `unbuilt`. */
+async function outcome({ place, buildNode }, test) {
   try {
-    await build([entry], 'dist', { absWorkingDir: place, logLevel: 'silent' });
+    await buildNode([`tests/${test}.test.ts`], 'dist', { absWorkingDir: place, logLevel: 'silent' });
   } catch {
     return 'unbuilt';
   }
@@ -53,50 +61,68 @@ async function outcome(place, build, test) {
     const child = spawn(process.execPath, [`dist/tests/${test}.test.mjs`], {
       cwd: place,
       env: { ...process.env, MMAR_ADAPTER: values.adapter, MMAR_BROWSER: 'chromium' },
-      stdio: 'ignore',
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
-    const timer = setTimeout(() => {
+    running.add(child);
+    let ended;
+    const end = (how) => {
+      ended ??= how;
       child.kill('SIGKILL');
-      resolve('hung');
-    }, minutes * 60_000);
+    };
+    const timer = setTimeout(end, minutes * 60_000, 'hung');
+    // uvu marks a test that failed so; what follows cannot change the outcome
+    child.stdout.setEncoding('utf8').on('data', (text) => text.includes('✘') && end('failed'));
     child.on('close', (code) => {
+      running.delete(child);
       clearTimeout(timer);
-      resolve(code === 0 ? 'passed' : 'failed');
+      resolve(ended ?? (code === 0 ? 'passed' : 'failed'));
     });
   });
 }
 
 const list = mistakes(),
-  place = copy();
-const { buildNode } = await import(pathToFileURL(path.join(place, 'esbuild.config.mjs')));
-const sound = new Map(),
+  sound = new Map(),
   unnoticed = [],
   useless = [];
 let noticed = 0;
-for (const { file, before, after, test } of list) {
-  const at = path.join(place, file),
+
+/** Puts one mistake in, and says whether it was noticed. */
+async function tryMistake(copy, { file, before, after, test }) {
+  const at = path.join(copy.place, file),
     text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : '',
     name = `${file}: ${before.trim()} → ${after.trim() || '(nothing)'} [${test}]`.replace(/\s+/g, ' ');
-  if (!sound.has(test)) sound.set(test, await outcome(place, buildNode, test));
   const found = text.split(before).length - 1;
-  if (found !== 1 || sound.get(test) !== 'passed') {
+  const useful = found === 1;
+  if (useful && !sound.has(test)) sound.set(test, outcome(copy, test));
+  if (!useful || (await sound.get(test)) !== 'passed') {
     useless.push(name);
-    console.log(`? ${name}: ${found === 1 ? `its test ${sound.get(test)} without a mistake` : `${found} such places`}`);
-    continue;
+    console.log(
+      `? ${name}: ${useful ? `its test ${await sound.get(test)} without a mistake` : `${found} such places`}`,
+    );
+    return;
   }
   fs.writeFileSync(
     at,
     text.replace(before, () => after),
   );
-  const result = await outcome(place, buildNode, test);
+  const result = await outcome(copy, test);
   fs.writeFileSync(at, text);
   if (result === 'unbuilt') useless.push(name);
   else if (result === 'passed') unnoticed.push(name);
   else noticed++;
   console.log(`${{ passed: '✗', unbuilt: '?' }[result] ?? '✓'} ${name}${result === 'hung' ? ' (hung)' : ''}`);
 }
+
+/** Takes mistakes off the list until there are none left, in a copy of its own. */
+async function work() {
+  const copy = await makeCopy();
+  for (let mistake = list.shift(); mistake; mistake = list.shift()) await tryMistake(copy, mistake);
+}
+
+await Promise.all(Array.from({ length: Number(values.jobs) }, work));
 const tried = noticed + unnoticed.length,
   score = tried ? noticed / tried : 0;
+for (const name of unnoticed) console.log(`not noticed: ${name}`);
 console.log(
   `${noticed} of ${tried} mistakes noticed, ${(100 * score).toFixed(1)} %; ${useless.length} could not be tried`,
 );
