@@ -1,10 +1,12 @@
 // Runs every test (or those whose path contains an argument) on every adapter found here; ends with
-// `N passed, N failed, N skipped`. A test that names `gpu.ts` runs once an adapter, all others once.
+// `N passed, N failed, N skipped`. A test that names `gpu.ts` runs once an adapter, all others once. Two run at a time:
+// compilers and browsers leave a core idle for much of theirs.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildNode } from '../esbuild.config.mjs';
+import { buildNode, buildWeb } from '../esbuild.config.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
@@ -15,13 +17,16 @@ const all = fs
   .filter((f) => f.endsWith('.test.ts'))
   .sort();
 const tests = all.filter((f) => !wanted.length || wanted.some((w) => f.includes(w)));
+/** Judged by the clock, so nothing may run beside it. */
+const timed = /^tests\/(bench|web\/bench|engine\/queue)/;
 await buildNode([...tests, 'tests/adapters.ts'], 'dist');
+if (tests.some((f) => f.startsWith('tests/web/'))) await buildWeb('dist/browser');
 
-/** The test that runs now: it goes when this process goes. */
-let running;
+/** The tests that run now: they go when this process goes. */
+const running = new Set();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => {
-    running?.kill('SIGKILL');
+    for (const child of running) child.kill('SIGKILL');
     process.exit(130);
   });
 
@@ -29,10 +34,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
 function run(file, env, minutes = 20) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ['--enable-source-maps', file], {
-      env: { ...process.env, ...env },
+      env: { ...process.env, MMAR_WEB_BUILT: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    running = child;
+    running.add(child);
     let out = '';
     const hear = (text) => {
       out += text;
@@ -45,6 +50,7 @@ function run(file, env, minutes = 20) {
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      running.delete(child);
       resolve({ out, code: code ?? signal });
     });
   });
@@ -56,35 +62,56 @@ for (const a of adapters)
   console.log(a.missing ? `adapter ${a.name}: not here: ${a.missing}` : `adapter ${a.name}: ${a.description}`);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-for (const test of tests) {
-  const needsGPU = /from '.*\/gpu\.ts'/.test(fs.readFileSync(test, 'utf8'));
-  for (const adapter of needsGPU ? adapters : [undefined]) {
-    const name = test.slice(6) + (adapter ? ` on ${adapter.name}` : '');
-    if (adapter?.missing) {
-      total.skipped++;
-      console.log(`  skipped ${name}: no adapter ${adapter.name}`);
-      continue;
-    }
-    const start = performance.now();
-    const { out, code } = await run(
-      `dist/${test.replace(/\.ts$/, '.mjs')}`,
-      adapter ? { MMAR_ADAPTER: adapter.name } : {},
-    );
-    const read = (word) =>
-      [...out.matchAll(new RegExp(`^\\s*${word}:\\s*(\\d+)`, 'gm'))].reduce((sum, m) => sum + Number(m[1]), 0);
-    const ran = read('Total'),
-      passed = read('Passed'),
-      skipped = read('Skipped');
-    const failed = Math.max(ran - passed, code === 0 && ran + skipped > 0 ? 0 : 1); // uvu's total leaves out what it skips
-    total.passed += passed;
-    total.skipped += skipped;
-    total.failed += failed;
-    console.log(
-      `${failed ? '✗' : '✓'} ${name}: ${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
-    );
-    for (const line of out.match(/^skipped: .+$/gm) ?? []) console.log(`    ${line}`);
-    if (failed) console.log(out.replace(/^/gm, '    '), code === 0 ? '' : `    exit: ${code}`);
+
+/** Runs `test`, on `adapter` where it needs one, counts what came of it and says so. */
+async function tell({ test, adapter }) {
+  const name = test.slice(6) + (adapter ? ` on ${adapter.name}` : '');
+  if (adapter?.missing) {
+    total.skipped++;
+    console.log(`  skipped ${name}: no adapter ${adapter.name}`);
+    return;
   }
+  const start = performance.now();
+  const { out, code } = await run(
+    `dist/${test.replace(/\.ts$/, '.mjs')}`,
+    adapter ? { MMAR_ADAPTER: adapter.name } : {},
+  );
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const read = (word) =>
+    [...out.matchAll(new RegExp(`^\\s*${word}:\\s*(\\d+)`, 'gm'))].reduce((sum, m) => sum + Number(m[1]), 0);
+  const ran = read('Total'),
+    passed = read('Passed'),
+    skipped = read('Skipped');
+  const failed = Math.max(ran - passed, code === 0 && ran + skipped > 0 ? 0 : 1); // uvu's total leaves out what it skips
+  total.passed += passed;
+  total.skipped += skipped;
+  total.failed += failed;
+  const counts = `${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''}`;
+  console.log(`${failed ? '✗' : '✓'} ${name}: ${counts} (${seconds} s)`);
+  for (const line of out.match(/^skipped: .+$/gm) ?? []) console.log(`    ${line}`);
+  if (failed) console.log(out.replace(/^/gm, '    '), code === 0 ? '' : `    exit: ${code}`);
 }
+
+/** Runs `jobs` from first to last, up to `width` at a time. */
+async function inTurns(jobs, width) {
+  const left = jobs.values();
+  const take = async () => {
+    for (const job of left) await tell(job);
+  };
+  await Promise.all(Array.from({ length: width }, take));
+}
+
+const jobs = tests.flatMap((test) => {
+  const needsGPU = /from '.*\/gpu\.ts'/.test(fs.readFileSync(test, 'utf8'));
+  return (needsGPU ? adapters : [undefined]).map((adapter) => ({ test, adapter }));
+});
+await inTurns(
+  jobs.filter(({ test }) => !timed.test(test)),
+  Math.min(2, os.availableParallelism()),
+);
+await inTurns(
+  jobs.filter(({ test }) => timed.test(test)),
+  1,
+);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed || !total.passed ? 1 : 0);

@@ -16,7 +16,7 @@ interface ServeModule {
 const own = <T>(file: string): Promise<T> => import(path.resolve(file));
 const { buildWeb } = await own<{ buildWeb(outdir: string): Promise<unknown> }>('esbuild.config.mjs'),
   { serve, parseRange } = await own<ServeModule>('web/serve.mjs');
-await buildWeb('dist/browser');
+if (!process.env.MMAR_WEB_BUILT) await buildWeb('dist/browser'); // the runner builds it once for all
 
 export const golden = process.env.MMAR_GOLDEN ?? 'tests/golden';
 
