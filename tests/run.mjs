@@ -1,6 +1,6 @@
 // Runs every test (or those whose path contains an argument) on every adapter found here; ends with
-// `N passed, N failed, N skipped`. A test that names `gpu.ts` runs once an adapter, all others once. Two run at a time:
-// compilers and browsers leave a core idle for much of theirs.
+// `N passed, N failed, N skipped`. A test that names `gpu.ts` runs once an adapter, one that names `inBrowsers` once a
+// browser, all others once. Two run at a time: compilers and browsers leave a core idle for much of theirs.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -63,19 +63,16 @@ for (const a of adapters)
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
-/** Runs `test`, on `adapter` where it needs one, counts what came of it and says so. */
-async function tell({ test, adapter }) {
-  const name = test.slice(6) + (adapter ? ` on ${adapter.name}` : '');
-  if (adapter?.missing) {
+/** Runs a test where it is to run, counts what came of it and says so. */
+async function tell({ test, place, env, missing }) {
+  const name = test.slice(6) + place;
+  if (missing) {
     total.skipped++;
-    console.log(`  skipped ${name}: no adapter ${adapter.name}`);
+    console.log(`  skipped ${name}: ${missing}`);
     return;
   }
   const start = performance.now();
-  const { out, code } = await run(
-    `dist/${test.replace(/\.ts$/, '.mjs')}`,
-    adapter ? { MMAR_ADAPTER: adapter.name } : {},
-  );
+  const { out, code } = await run(`dist/${test.replace(/\.ts$/, '.mjs')}`, env);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const read = (word) =>
     [...out.matchAll(new RegExp(`^\\s*${word}:\\s*(\\d+)`, 'gm'))].reduce((sum, m) => sum + Number(m[1]), 0);
@@ -101,9 +98,15 @@ async function inTurns(jobs, width) {
   await Promise.all(Array.from({ length: width }, take));
 }
 
+const browsers = process.env.MMAR_BROWSER?.split(',') ?? ['chromium', 'firefox'];
+const onAdapter = ({ name, missing }) => ({ place: ` on ${name}`, env: { MMAR_ADAPTER: name }, missing });
+const inBrowser = (name) => ({ place: ` in ${name}`, env: { MMAR_BROWSER: name } });
 const jobs = tests.flatMap((test) => {
-  const needsGPU = /from '.*\/gpu\.ts'/.test(fs.readFileSync(test, 'utf8'));
-  return (needsGPU ? adapters : [undefined]).map((adapter) => ({ test, adapter }));
+  const source = fs.readFileSync(test, 'utf8');
+  let places = [{ place: '', env: {} }];
+  if (/from '.*\/gpu\.ts'/.test(source)) places = adapters.map(onAdapter);
+  if (/\binBrowsers\b/.test(source)) places = browsers.map(inBrowser);
+  return places.map((of) => ({ test, ...of }));
 });
 await inTurns(
   jobs.filter(({ test }) => !timed.test(test)),
