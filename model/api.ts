@@ -6,7 +6,7 @@ import type { Config } from './config.ts';
 import type { DrawingStep } from './drawing.ts';
 import type { ImageInput } from './pictures.ts';
 import type { FinishReason } from './sequence.ts';
-import type { AnswerSettings, DrawingSettings } from './settings.ts';
+import type { AnswerSettings, DrawingSettings, SettingsTable } from './settings.ts';
 import type { TraceTensors } from './trace.ts';
 
 export interface GenerateOptions extends Partial<DrawingSettings> {
@@ -123,6 +123,8 @@ export interface Model {
   readonly config: Config;
   /** Settings of a drawing unless given: the checkpoint's own. */
   readonly defaults: DrawingSettings;
+  /** The settings of a drawing that it reads, with their ranges. */
+  readonly settingsTable: SettingsTable;
   /** Called when the device was lost, whether or not something ran. */
   onLost: (message: string) => void;
   generate(options: BatchOptions): Promise<Drawn[]>;

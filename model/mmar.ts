@@ -40,6 +40,7 @@ import {
   defaultSettings,
   resolveAnswer,
   resolveSettings,
+  type SettingsTable,
 } from './settings.ts';
 import type { System } from './system.ts';
 import { type TraceTensors, trace } from './trace.ts';
@@ -101,6 +102,7 @@ export async function readConfig(checkpoint: Checkpoint, signal?: AbortSignal): 
 export class MMAR implements Model {
   readonly config: Config;
   readonly defaults: DrawingSettings;
+  readonly settingsTable: SettingsTable;
   onLost: (message: string) => void = () => {};
   private readonly answerDefaults: { max_new_tokens: number };
   private readonly codec: ImageCodec;
@@ -121,6 +123,7 @@ export class MMAR implements Model {
     private readonly options: Pick<LoadOptions, 'platform' | 'closed'> = {},
   ) {
     this.config = system.config;
+    this.settingsTable = system.settings;
     this.defaults = defaultSettings(system.settings, generation);
     const { max_new_tokens: most = answerSettings.max_new_tokens.default } = generation;
     this.answerDefaults = { max_new_tokens: Number(most) };

@@ -37,7 +37,7 @@ export interface Setting {
 }
 
 /** The same seed gives the same result. */
-const seed: Setting = {
+export const seedSetting: Setting = {
   kind: 'count',
   default: 0,
   least: 0,
@@ -80,7 +80,7 @@ export const answerSettings = {
     over: true,
     help: 'choose among the likeliest tokens that together have this probability',
   },
-  seed,
+  seed: seedSetting,
 } satisfies Record<keyof AnswerSettings, Setting>;
 
 export type DrawingKey = keyof DrawingSettings;
@@ -101,12 +101,12 @@ export const iterationsFor = (image_tokens: number): Partial<Setting> => ({
 
 /** Throws `usage` where a value is not what its row says. */
 export function checkSetting(key: string, value: unknown, setting: Setting): void {
-  const wanted = wrong(value, setting);
-  if (wanted) throw new MMARError('usage', `${key} is ${shown(value)}; give ${wanted}`);
+  const right = wanted(value, setting);
+  if (right) throw new MMARError('usage', `${key} is ${shown(value)}; give ${right}`);
 }
 
 /** What would be right, where a value is not. */
-function wrong(
+export function wanted(
   value: unknown,
   { kind, least = -Infinity, most = Infinity, over, choices }: Setting,
 ): string | undefined {
@@ -172,7 +172,7 @@ export function defaultSettings(table: SettingsTable, generation: Record<string,
     const given = generation[key];
     const { default: value, most = Infinity } = setting;
     const otherwise = typeof value === 'number' ? Math.min(value, most) : value;
-    return [key, given !== undefined && !wrong(given, setting) ? given : otherwise];
+    return [key, given !== undefined && !wanted(given, setting) ? given : otherwise];
   });
   return Object.fromEntries(all) as DrawingSettings;
 }
@@ -189,4 +189,4 @@ export function resolveAnswer(given: Partial<AnswerSettings>, defaults: Partial<
 }
 
 /** Throws `usage` unless this is a seed. */
-export const checkSeed = (value: unknown, name = 'seed'): void => checkSetting(name, value, seed);
+export const checkSeed = (value: unknown, name = 'seed'): void => checkSetting(name, value, seedSetting);

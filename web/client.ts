@@ -225,18 +225,20 @@ const sent = (image: ImageInput): ImageInput =>
 export class WorkerMMAR implements Model {
   readonly config: ModelDescription['config'];
   readonly defaults: ModelDescription['defaults'];
+  readonly settingsTable: ModelDescription['settingsTable'];
   onLost: (message: string) => void = () => {};
   private readonly id: number;
   private closing: Promise<void> | undefined;
 
   constructor(
     private readonly engine: WorkerEngine,
-    { model, config, defaults }: ModelDescription,
+    { model, config, defaults, settingsTable }: ModelDescription,
     private readonly closed: () => void,
   ) {
     this.id = model;
     this.config = config;
     this.defaults = defaults;
+    this.settingsTable = settingsTable;
   }
 
   generate(options: BatchOptions): Promise<Drawn[]>;

@@ -11,7 +11,7 @@ import { Loader } from './loading.ts';
 import { notify } from './notices.ts';
 import { startNumerics } from './numerics.ts';
 import { showReadPicture, startReading } from './reading.ts';
-import { form, fromAddress, readSettings, type Settings, showDefaults, showSettings, toAddress } from './settings.ts';
+import { form, fromAddress, readSettings, type Settings, showSettings, toAddress, useModel } from './settings.ts';
 import * as stage from './stage.ts';
 
 const engine = connectWorker(),
@@ -172,7 +172,7 @@ form.addEventListener('input', remember);
 addEventListener('hashchange', recall);
 recall();
 
-loader.onModel = (model) => showDefaults(model.defaults);
+loader.onModel = useModel;
 startReading(loader, () => openTab(element('tab-read')));
 startNumerics(engine, loader);
 startBench(() => openTab(element('tab-bench')));

@@ -5,7 +5,7 @@ import type { Picture } from '../base/platform.ts';
 import type { AdapterDescription } from '../engine/adapter.ts';
 import type { Config } from '../model/config.ts';
 import type { Prediction } from '../model/sampler.ts';
-import type { DrawingSettings } from '../model/settings.ts';
+import type { DrawingSettings, SettingsTable } from '../model/settings.ts';
 import type { LoadProgress } from '../model/weights.ts';
 import type { BoardSettings } from '../numerics/chessboard.ts';
 import type { NumberType } from '../numerics/number_types.ts';
@@ -38,6 +38,7 @@ export interface ModelDescription {
   model: number;
   config: Config;
   defaults: DrawingSettings;
+  settingsTable: SettingsTable;
 }
 
 export type { AdapterDescription };

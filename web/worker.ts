@@ -106,7 +106,8 @@ const methods = {
       });
       await model.tokenizer().catch(() => {}); // while the files are open; whoever needs it is told
       models.set(++made, model);
-      return { model: made, config: model.config, defaults: model.defaults };
+      const { config, defaults, settingsTable } = model;
+      return { model: made, config, defaults, settingsTable };
     } finally {
       await source.close();
     }

@@ -3,12 +3,14 @@ import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { openCheckpoint } from '../../loaders/checkpoint.ts';
 import type { Message } from '../../loaders/tokenizer.ts';
+import { answerSettings } from '../../model/settings.ts';
 import { loadQwen2, type TextModel } from '../../model/text_model.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { say } from '../errors.ts';
-import { type CommonOptions, count, option, real, someText, withCommon } from '../options.ts';
+import { type CommonOptions, option, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
 import { printed, withDevice } from '../session.ts';
+import { settingOption } from '../setting_options.ts';
 
 interface Options extends CommonOptions {
   system?: string;
@@ -21,6 +23,7 @@ interface Options extends CommonOptions {
 const examples = `
 The text model alone is loaded: that of --llm, a plain Qwen2 or Qwen2.5 folder, or that within --model. Each line that is
 read is a turn; /reset begins anew, /exit ends (so does the end of the input). With --json each answer is one line.
+Temperature and top-p are the Qwen2 folder's own (generation_config.json) unless given.
 
 Examples:
   mmar chat --llm ./Qwen2.5-0.5B-Instruct
@@ -30,14 +33,10 @@ Examples:
 export function addChat(program: Command): void {
   withCommon(program.command('chat').description('Talk to the text model.'))
     .addOption(option('--system <text>', "the system's message (default: the chat template's)", someText))
-    .addOption(option('--max-new-tokens <n>', "an answer's most tokens", count(1)).default(512))
-    .addOption(
-      option('--temperature <t>', "0: the likeliest token each time (default: the Qwen2 folder's, else 0)", real(0)),
-    )
-    .addOption(
-      option('--top-p <p>', 'choose among the likeliest tokens that together have this probability', real(0, 1, true)),
-    )
-    .addOption(option('--seed <n>', 'the same seed gives the same answers', count(0)).default(0))
+    .addOption(settingOption('max_new_tokens', answerSettings.max_new_tokens).default(512))
+    .addOption(settingOption('temperature', answerSettings.temperature))
+    .addOption(settingOption('top_p', answerSettings.top_p))
+    .addOption(settingOption('seed', answerSettings.seed).default(0))
     .addHelpText('after', examples)
     .action(chat);
 }

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { answerSettings } from '../../model/settings.ts';
 import { say } from '../errors.ts';
 import { readPicture } from '../files.ts';
-import { type CommonOptions, count, option, real, someText, withCommon } from '../options.ts';
+import { type CommonOptions, option, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
 import { printed, withModel } from '../session.ts';
+import { settingOption } from '../setting_options.ts';
 
 interface Options extends CommonOptions {
   question: string;
@@ -15,6 +17,8 @@ interface Options extends CommonOptions {
 }
 
 const examples = `
+The most tokens of an answer are the checkpoint's own (generation_config.json) unless given.
+
 Examples:
   mmar describe apple.png
   mmar describe apple.png --question "Which group is it in?"
@@ -29,16 +33,10 @@ export function addDescribe(program: Command): void {
       .argument('<image>', 'a PNG, JPEG or WebP file'),
   )
     .addOption(option('--question <text>', 'what to ask', someText).default('What is this?'))
-    .addOption(option('--max-new-tokens <n>', "the answer's most tokens (default: the checkpoint's)", count(1)))
-    .addOption(option('--temperature <t>', '0: the likeliest token each time', real(0)).default(0))
-    .addOption(
-      option(
-        '--top-p <p>',
-        'choose among the likeliest tokens that together have this probability',
-        real(0, 1, true),
-      ).default(1),
-    )
-    .addOption(option('--seed <n>', 'the same seed gives the same answer', count(0)).default(0))
+    .addOption(settingOption('max_new_tokens', answerSettings.max_new_tokens))
+    .addOption(settingOption('temperature', answerSettings.temperature).default(0))
+    .addOption(settingOption('top_p', answerSettings.top_p).default(1))
+    .addOption(settingOption('seed', answerSettings.seed).default(0))
     .option('--verbose', 'say on stderr how long it took')
     .addHelpText('after', examples)
     .action(describe);

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { Drawn } from '../../model/api.ts';
 import type { MMAR } from '../../model/mmar.ts';
-import { type DrawingKey, type DrawingSettings, drawingSettings } from '../../model/settings.ts';
+import { type DrawingKey, type DrawingSettings, drawingSettings, seedSetting } from '../../model/settings.ts';
 import { planSettings } from '../../model/variants/index.ts';
 import { usage } from '../errors.ts';
 import { checkOutput, isFolder, writePicture } from '../files.ts';
@@ -42,7 +42,7 @@ export function addGenerate(program: Command): void {
         someText,
       ),
     )
-    .addOption(option('--seed <n>', 'the same seed gives the same picture', count(0)).default(0))
+    .addOption(settingOption('seed', seedSetting).default(0))
     .addOption(option('-n, --count <n>', 'how many pictures, with seeds from --seed up', count(1)).default(1))
     .addOption(option('--batch <n>', 'how many of them are drawn side by side', count(1)).default(1))
     .option('--profile', 'print the seconds that each part took on the device')

@@ -3,7 +3,7 @@ import type { Picture } from '../../base/platform.ts';
 import { contactSheet, pictureToPixels, psnr } from '../../loaders/image.ts';
 import { labelled } from '../../loaders/lettering.ts';
 import type { Drawn } from '../../model/api.ts';
-import { type DrawingKey, type DrawingSettings, drawingSettings } from '../../model/settings.ts';
+import { type DrawingSettings, drawingSettings, seedSetting } from '../../model/settings.ts';
 import { planSettings } from '../../model/variants/index.ts';
 import { usage } from '../errors.ts';
 import { checkOutput, writePicture } from '../files.ts';
@@ -55,13 +55,13 @@ export function addSweep(program: Command): void {
     .addOption(option('-o, --output <file>', 'PNG to write', someText).default('mmar-sweep.png'))
     .addOption(option('--columns <n>', 'pictures in a row (default: the values of the last swept option)', count(1)))
     .option('--describe', 'read each picture too')
-    .addOption(option('--seed <n>', 'the seed, or several', valuesOf(count(0))).default([0], '0'))
     .addHelpText('after', help)
     .action(sweep);
-  for (const key of Object.keys(drawingSettings) as DrawingKey[]) {
-    const { flags, description, parseArg } = settingOption(key, drawingSettings[key]);
+  for (const [key, setting] of Object.entries({ seed: seedSetting, ...drawingSettings })) {
+    const { flags, description, parseArg } = settingOption(key, setting);
     const one = (_: string, text: string): unknown => parseArg!(text, undefined);
-    command.addOption(option(flags, description, valuesOf(one)));
+    const swept = option(flags, description, valuesOf(one));
+    command.addOption(key === 'seed' ? swept.default([0], '0') : swept);
   }
 }
 

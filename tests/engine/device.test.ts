@@ -39,6 +39,9 @@ test('a tensor over the binding limit lies in pieces and reads back whole', asyn
   assert.ok(t.pieces.length > 3 && t.pieces.every(({ rows }) => rows * t.rowBytes <= 1024));
   small.write(t, packRows('f32', 7, values));
   assert.equal([...(await small.read(t))], [...values]);
+  const some = numbers(50 * 7, 'f32', 2);
+  small.write(t, packRows('f32', 7, some), 37);
+  assert.equal([...(await small.read(t))], [...values.slice(0, 37 * 7), ...some, ...values.slice(87 * 7)]);
   assert.match((await failure(() => t.buffer)).message, /wide \[100,7\] lies in \d+ pieces/);
   assert.match(
     (await failure(() => small.tensor('row', 'f32', [2, 1000]))).message,
@@ -138,7 +141,7 @@ test('a program replays without new memory, and its scratch serves the next prog
 });
 
 test('a long program stops in the middle when its signal says so, and the next one is right', async () => {
-  let x = tensor('f32', [1024, 1024], numbers(1 << 20));
+  let x = tensor('f32', [2048, 2048], numbers(1 << 22));
   const long = await device.record('long', (p) => {
     for (let i = 0; i < 4000; i++) x = scale(p, x, 1);
   });

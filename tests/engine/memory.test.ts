@@ -1,6 +1,7 @@
 // Nothing stays of what is gone or has failed.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Pipelines } from '../../engine/pipeline.ts';
 import type { Recorder } from '../../engine/program.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import { Workspace } from '../../engine/workspace.ts';
@@ -142,6 +143,54 @@ test('programs are kept up to a number, the ones used last', async () => {
   await Promise.resolve();
   assert.ok(device.memory.held <= held + 256, `${device.memory.held - held} bytes more`);
   await workspace.release();
+});
+
+test('scratch of a program that is gone, or could not be made, is freed; a large one never lies in a small buffer', async () => {
+  device.memory.trim();
+  const { held } = device.memory;
+  const sizes = [3000, 900, 5000];
+  const sum = (p: Recorder, n: number): Tensor => scale(p, scale(p, tensor('f32', [n, 8], numbers(8 * n)), 2), 4);
+  for (const n of sizes) {
+    const { y } = await device.evaluate('sizes', (p) => ({ y: sum(p, n) }));
+    const want = numbers(8 * n).map((v) => 8 * v);
+    assert.is(
+      y.findIndex((v, i) => v !== want[i]),
+      -1,
+    );
+  }
+  const rows = device.tensor('rows', 'f32', [7000, 8]);
+  const kept = device.memory.held;
+  const program = await device.record('large', (p) => void scale(p, scale(p, rows, 2), 2));
+  program.destroy();
+  program.destroy(); // a second time does nothing
+  device.memory.trim();
+  assert.ok(device.memory.held <= kept, `${device.memory.held - kept} bytes of scratch stay`);
+  const broken = (p: Recorder) => {
+    const y = scale(p, scale(p, rows, 2), 2);
+    p.operation({ ...p.dispatches[0], source: { file: 'broken.wgsl', text: 'fn main( {' }, read: [y], write: [y] });
+  };
+  await failure(device.record('broken', broken));
+  device.memory.trim();
+  assert.ok(device.memory.held <= kept, `${device.memory.held - kept} bytes of scratch stay of a failure`);
+  assert.ok(kept > held);
+});
+
+test('pipelines are told apart by source and constants, and kept up to a number, the ones used last', async () => {
+  const pipelines = new Pipelines(device.gpu, 3);
+  const text =
+    '@group(0) @binding(0) var<storage, read_write> y: array<f32>;\n@compute @workgroup_size(1) fn main() { y[0] = ';
+  const get = (value: string, n = 0) =>
+    pipelines.get('one', { file: 'one.wgsl', text: `${text}${value}; }` }, { n }, 'w');
+  const first = await get('1.0');
+  assert.is(await get('1.0'), first);
+  assert.is.not(await get('2.0'), first);
+  assert.is.not(await get('1.0', 1), first);
+  assert.is(await get('1.0'), first);
+  for (let n = 2; n < 6; n++) {
+    await get('1.0', n);
+    assert.is(await get('1.0'), first, 'what is used stays');
+  }
+  assert.is(pipelines.count, 3);
 });
 
 test.run();

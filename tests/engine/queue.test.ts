@@ -104,6 +104,12 @@ test('a program that is evicted or destroyed while it runs comes to its end', as
   await running;
   await device.queue.idle();
   same(await device.read(into), times(1));
+  const { held } = device.memory;
+  const brief = await power(into, 1, 3);
+  const ran = device.queue.run(brief);
+  brief.destroy();
+  await ran;
+  assert.is(device.memory.held, held, 'its own memory goes with its last run');
   const again = await power(made(), 1, 3);
   await device.queue.run(again); // recorded, not sent
   again.destroy();

@@ -122,6 +122,7 @@ test('what would change the mathematics is refused by name', () => {
   }`);
   for (const config of Object.values(variants))
     for (const [key, value] of Object.entries(wrong)) refused(config, `llm.${key}`, value);
+  refused(variants.mmar, 'llm.rope_scaling', { type: 'default', factor: 2 });
   refused(variants.mmar, 'quantization_config', { bits: 4 });
   refused(variants.mmar, 'hidden_act', 'gelu');
   for (const key of ['image_tokenizer.shift_factor', 'embedding_vit.qk_norm', 'plora.use_rslora', 'diffusion.schedule'])

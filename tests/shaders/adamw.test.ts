@@ -26,7 +26,7 @@ for (const shape of [[1], [5, 7], [3, 66]]) {
       const g = numbers(n, 'f32', step + 5),
         norm = step === 2 ? 12 : 0.5,
         lr = 1e-2 / step,
-        decay = 0.5;
+        decay = 0.75;
       await run((p) =>
         adamw(
           p,

@@ -97,6 +97,9 @@ test('erfc_: 2e-6 relative from -9 to 3, 8e-6 from 3 to 9', async () => {
     within(await probe(each('erfc_'), x), x, erfc, bound, relative);
   }
   assert.equal([...(await probe(each('erfc_'), [-20, -3e38, -1e9, -10]))], [2, 2, 2, 2]);
+  const [last, ...far] = await probe(each('erfc_'), [9, 9.5, 20, 3e38]);
+  assert.ok(last > 0);
+  assert.equal(far, [last, last, last]);
 });
 
 test('gelu: 6e-7 relative over -1, 3e-6 over -5, 2e-5 over -12; 0 under', async () => {

@@ -1,8 +1,9 @@
 import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { embedTokens, gatherRows, repeatRows } from '../../shaders/gather_rows.ts';
 import { plainIndex, scatterRows } from '../../shaders/scatter_rows.ts';
 import { zeros } from '../../shaders/zeros.ts';
-import { shapeError, smallDevice, tensor } from '../gpu.ts';
+import { device, numbers, run, shapeError, smallDevice, tensor } from '../gpu.ts';
 import { checkGradients, random } from '../gradients.ts';
 
 for (const type of ['bf16', 'f32'] as const) {
@@ -73,6 +74,16 @@ for (const type of ['bf16', 'f32'] as const) {
     );
   });
 }
+
+test('rows are added to what is there, in order, each to its place', async () => {
+  const y = tensor('f32', [3, 5], numbers(15, 'f32', 2));
+  const x = numbers(20);
+  const index = [2, 0, 2, 2];
+  await run((p) => scatterRows(p, tensor('f32', [4, 5], x), plainIndex(tensor('u32', [4], index)), y));
+  const want = numbers(15, 'f32', 2);
+  for (const [row, to] of index.entries()) for (let i = 0; i < 5; i++) want[5 * to + i] += x[5 * row + i];
+  assert.equal([...(await device.read(y))], [...want]);
+});
 
 test('operands that do not fit are errors that name them', () =>
   shapeError(

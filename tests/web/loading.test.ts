@@ -8,7 +8,7 @@ const weights = fs.statSync('checkpoints/emoji/model.safetensors').size;
 /** The picture that a page draws with what it loaded, in the fewest steps: every weight has a part in it. */
 async function drawn(page: TestPage): Promise<Uint8Array> {
   await page.fill('Iterations', 1);
-  await page.fill('Steps', 2);
+  await page.fill('Steps', '2');
   await page.draw();
   return page.savePNG();
 }

@@ -36,7 +36,7 @@ await inBrowsers('page', (test) => {
     await page.open();
     await page.fill('Prompt', 'sunflower');
     await page.fill('Seed', 7);
-    await page.fill('Steps', 10);
+    await page.fill('Steps', '10');
     await page.fill('Iterations', 16);
     assert.is(await page.page.evaluate(() => location.hash), '#prompt=sunflower&seed=7&steps=10&iterations=16');
     await page.press('Draw');
