@@ -48,6 +48,18 @@ test('a tensor over the binding limit lies in pieces and reads back whole', asyn
     /row: a row takes 4000 bytes, the adapter binds 1024/,
   );
   small.destroy();
+  const narrow = await smallDevice(224); // seven rows of it
+  const pieces = narrow.tensor('narrow', 'f32', [10, 7]).pieces;
+  assert.equal(
+    pieces.map(({ firstRow, rows }) => [firstRow, rows]),
+    [
+      [0, 4],
+      [4, 4],
+      [8, 2],
+    ],
+    'whole quads of rows',
+  );
+  narrow.destroy();
 });
 
 test('a shader that does not compile is an error that names it and the line', async () => {

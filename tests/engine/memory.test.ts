@@ -120,6 +120,12 @@ test('what failed once is tried again: a recording, a compilation, what the devi
   };
   const refused = (await failure(device.record('many', many))).message;
   assert.match(refused, /storage buffers|layout/i);
+  const odd = device.tensor('odd', 'f32', [1, 4]);
+  odd.pieces[0].buffer = gpu.createBuffer({ size: 16, usage: GPUBufferUsage.COPY_DST });
+  assert.match(
+    (await failure(device.record('unbindable', (p) => void scale(p, odd, 2)))).message,
+    /^unbindable: .*usage/i,
+  );
   device.check(); // goes on
   await workspace.release();
 });
@@ -143,6 +149,20 @@ test('programs are kept up to a number, the ones used last', async () => {
   await Promise.resolve();
   assert.ok(device.memory.held <= held + 256, `${device.memory.held - held} bytes more`);
   await workspace.release();
+});
+
+test('what is held and what was held at most', () => {
+  const before = device.memory.report();
+  const large = Math.ceil(before.peak / 4096) + 100;
+  const tensors = [device.tensor('large', 'f32', [large, 1024]), device.tensor('small', 'bf16', [3, 5])];
+  const sizes = [4096 * large, 3 * 16];
+  assert.is(device.memory.held, before.held + sizes[0] + sizes[1]);
+  assert.is(device.memory.peak, before.held + sizes[0] + sizes[1]);
+  for (const made of tensors) device.release(made);
+  assert.is(device.memory.held, before.held);
+  const { peak } = device.memory;
+  device.release(device.tensor('small', 'f32', [1, 1]));
+  assert.is(device.memory.peak, peak);
 });
 
 test('scratch of a program that is gone, or could not be made, is freed; a large one never lies in a small buffer', async () => {

@@ -40,19 +40,21 @@ for (const [rows, d, codes] of [
       });
 
 test('rows that are equally near: the lowest', async () => {
-  // Row 0 lies in the middle of codes 40 and 9, row 1 on 300 and 77, which are alike.
+  // Row 0 lies in the middle of codes 40 and 9, row 1 on 300 and 77, which are alike, as are 5 and 261.
   const codebook = new Float32Array(301 * 2).fill(50);
   codebook.set([1, 0], 2 * 40);
   codebook.set([-1, 0], 2 * 9);
   codebook.set([7, bf16(0.1)], 2 * 300);
   codebook.set([7, bf16(0.1)], 2 * 77);
+  codebook.set([-3, 4], 2 * 5);
+  codebook.set([-3, 4], 2 * (5 + 256)); // of the same invocation
   for (const type of ['f32', 'bf16'] as const)
     for (const on of [device, hardware]) {
       const got = await run(
-        (p) => nearestCode(p, tensor('f32', [2, 2], [0, 0, 7, 0.11], on), tensor(type, [301, 2], codebook, on)),
+        (p) => nearestCode(p, tensor('f32', [3, 2], [0, 0, 7, 0.11, -3, 4], on), tensor(type, [301, 2], codebook, on)),
         on,
       );
-      assert.equal([...got], [9, 77]);
+      assert.equal([...got], [9, 77, 5]);
     }
 });
 

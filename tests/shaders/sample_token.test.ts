@@ -73,6 +73,14 @@ test('the likeliest token, ties to the lowest id', async () => {
   }
 });
 
+test('in a nucleus, the unlikely between the likely are never drawn', async () => {
+  const logits = Array.from({ length: 515 }, (_, i) => (i % 5 === 2 ? 3 : 0)); // neighbours belong to one invocation
+  for (let seed = 0; seed < 60; seed++) {
+    const id = await draw(logits, { temperature: 1, top_p: 0.5 }, seed);
+    assert.is(id % 5, 2, `seed ${seed}: ${id}`);
+  }
+});
+
 test('only the vocabulary counts, not the columns behind it', async () => {
   const logits = numbers(12).fill(9, 10);
   assert.ok((await draw(logits, argmax, 1, 10)) < 10);
