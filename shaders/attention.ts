@@ -169,20 +169,24 @@ function candidates(
     constants: { ...common, lanes },
     workgroups: [Math.ceil(count / lanes), heads, branches],
   });
+  /** `wide`: keys and values staged as f32, which takes more workgroup memory and fewer instructions. */
+  const tile = (tile_m: number, wide: boolean): Candidate & { bytes: number } => ({
+    variant: `tile_${tile_m}${wide ? '_wide' : ''}`,
+    source: attentionTileWgsl,
+    constants: { ...common, exp, tile_m, tile_n: Math.ceil(d / 8), wide, subgroup: narrowSubgroup(device) },
+    workgroups: [Math.ceil((count * heads) / kvHeads / (8 * tile_m)), kvHeads, branches],
+    bytes: 4 * (d + 1) * (8 * tile_m * elementBytes(x) + 32 * (wide ? 4 : elementBytes(x))) + 8 * tile_m * 9 * 16,
+  });
   if (device.software && count >= 4 && d <= 16)
     return [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
-  const tiles = [1, 2, 4].map((tile_m): Candidate & { bytes: number } => ({
-    variant: `tile_${tile_m}`,
-    source: attentionTileWgsl,
-    constants: { ...common, exp, tile_m, tile_n: Math.ceil(d / 8), subgroup: narrowSubgroup(device) },
-    workgroups: [Math.ceil((count * heads) / kvHeads / (8 * tile_m)), kvHeads, branches],
-    bytes: (8 * tile_m + 32) * (d + 1) * 4 * elementBytes(x) + 8 * tile_m * 9 * 16,
-  }));
+  const tiles = [1, 2, 4].flatMap((tile_m) => (x === 'bf16' ? [false, true] : [false]).map((wide) => tile(tile_m, wide)));
   const fits = tiles.filter(({ bytes }) => d <= 32 && bytes <= device.limits.maxComputeWorkgroupStorageSize);
-  const most = { many: 4, half: d > 16 ? 2 : 4, some: 2, few: 1 }[registers(device)];
-  const best = fits.findLast((_, i) => 2 ** i <= most);
-  const tiled = [...fits.filter((tile) => tile === best), ...fits.filter((tile) => tile !== best)].map(
-    ({ bytes: _, ...tile }) => tile,
-  );
+  const room = registers(device),
+    most = { many: 4, half: d > 16 ? 2 : 4, some: 2, few: 1 }[room],
+    wide = room === 'half' || room === 'some';
+  // Of the tiles that registers allow the largest, and these before larger ones.
+  const rank = ({ constants }: Candidate): number =>
+    (Number(constants.tile_m) > most ? 8 : 4) - Number(constants.tile_m) + (Boolean(constants.wide) === wide ? 0 : 0.5);
+  const tiled = fits.sort((a, b) => rank(a) - rank(b)).map(({ bytes: _, ...rest }) => rest);
   return count < 4 ? [row, ...tiled] : [...tiled, row];
 }

@@ -9,10 +9,28 @@ enable subgroup_size_control;
 #include "lib/math.wgsl"
 #include "lib/attention_operands.wgsl"
 
+#if ${wide}
+alias Staged = vec4<f32>;
+fn stage(v: ${x}x4) -> Staged {
+  return from_${x}(v);
+}
+fn staged(v: Staged) -> vec4<f32> {
+  return v;
+}
+#else
+alias Staged = ${x}x4;
+fn stage(v: ${x}x4) -> Staged {
+  return v;
+}
+fn staged(v: Staged) -> vec4<f32> {
+  return from_${x}(v);
+}
+#endif
+
 const rows = 8u * ${tile_m}u; // of a workgroup
 const pitch = ${d}u + 1u; // from one row to the next of what is staged, so that rows do not meet in a bank
 var<workgroup> q_tile: array<${x}x4, rows * pitch>;
-var<workgroup> kv_tile: array<${x}x4, 32u * pitch>; // keys, then values
+var<workgroup> kv_tile: array<Staged, 32u * pitch>; // keys, then values
 var<workgroup> weights: array<vec4<f32>, rows * 9u>; // scores, then what they weigh: [row][quad of keys]
 
 #if ${subgroup}
@@ -47,7 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var j = 0u; j < most; j += 32u) {
     workgroupBarrier();
     for (var n = lane; n < 32u * shape.quads; n += 64u) {
-      kv_tile[n / ${d}u * pitch + n % ${d}u] = k[(kv + min(j + n / ${d}u, most - 1u)) * shape.k_pitch + kv_head + shape.k_first + n % ${d}u];
+      kv_tile[n / ${d}u * pitch + n % ${d}u] = stage(k[(kv + min(j + n / ${d}u, most - 1u)) * shape.k_pitch + kv_head + shape.k_first + n % ${d}u]);
     }
     workgroupBarrier();
 #for i in ${tile_m}
@@ -57,7 +75,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
     for (var d = 0u; d < ${d}u; d++) {
 #for n in 4
-      let k#n = from_${x}(kv_tile[(4u * column + #nu) * pitch + d]);
+      let k#n = staged(kv_tile[(4u * column + #nu) * pitch + d]);
 #endfor
 #for i in ${tile_m}
       {
@@ -79,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
     workgroupBarrier();
     for (var n = lane; n < 32u * shape.quads; n += 64u) {
-      kv_tile[n / ${d}u * pitch + n % ${d}u] = v[(kv + min(j + n / ${d}u, most - 1u)) * shape.k_pitch + kv_head + shape.v_first + n % ${d}u];
+      kv_tile[n / ${d}u * pitch + n % ${d}u] = stage(v[(kv + min(j + n / ${d}u, most - 1u)) * shape.k_pitch + kv_head + shape.v_first + n % ${d}u]);
     }
 #for i in ${tile_m}
     var higher#i = m#i;
@@ -120,7 +138,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       {
         let at = (4u * n + of_#e) * pitch;
 #for n in ${tile_n}
-        let v#n = from_${x}(kv_tile[at + min(column + 8u * #nu, ${d}u - 1u)]);
+        let v#n = staged(kv_tile[at + min(column + 8u * #nu, ${d}u - 1u)]);
 #for i in ${tile_m}
         o#i_#n += w#i.#e * v#n;
 #endfor

@@ -57,7 +57,8 @@ for (const [type, count, past, heads, kvHeads, headDim] of [
       ]);
       const row = await by('row');
       close(row, want, type === 'f32' ? 5e-6 : 4e-3);
-      for (const variant of headDim > 64 ? ['tile_1', 'tile_2'] : ['tile_1', 'tile_2', 'tile_4'])
+      const tiles = headDim > 64 ? ['tile_1', 'tile_2'] : ['tile_1', 'tile_2', 'tile_4'];
+      for (const variant of type === 'bf16' ? [...tiles, 'tile_2_wide'] : tiles)
         assert.equal([...(await by(variant))], [...row], variant);
     }
   });

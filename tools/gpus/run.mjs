@@ -12,7 +12,7 @@ const here = path.dirname(fileURLToPath(import.meta.url)),
   cache = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'),
   tool = path.resolve(process.env.MMAR_GPUS ?? path.join(cache, 'mmar/gpus'));
 const targets = process.argv.slice(2).filter((word) => !word.startsWith('--'));
-const wanted = targets.length ? targets : ['intel:dg2', 'nvidia:172', 'adreno:740', 'mali:a867', 'amd:navi31'];
+const wanted = targets.length ? targets : ['intel:dg2', 'intel:lnl', 'nvidia:172', 'nvidia:1b2', 'adreno:740', 'mali:a867', 'amd:navi31'];
 const extra = process.argv.includes('--variants') ? ['--variants'] : [];
 
 function run(command, words, options = {}) {
@@ -35,15 +35,16 @@ const out = path.join(tool, 'out');
 fs.mkdirSync(out, { recursive: true });
 const files = wanted.flatMap((target) => {
   const file = path.join(out, `${target.replaceAll(/[:/]/g, '_')}.txt`),
-    log = fs.openSync(file.replace(/txt$/, 'log'), 'w');
-  fs.rmSync(file, { force: true });
+    said = file.replace(/txt$/, 'log');
+  for (const old of [file, said]) fs.rmSync(old, { force: true });
+  const log = fs.openSync(said, 'a'); // several processes write to it
   const status = run(path.join(tool, 'gpuc'), [target, 'node', 'cli/mmar.mjs', 'bench', '--compile-only', ...extra], {
     env: { ...process.env, GPUC_OUT: file },
     stdio: ['ignore', log, log],
     timeout: 15 * 60_000,
   });
   const count = fs.existsSync(file) ? (fs.readFileSync(file, 'latin1').match(/^@@/gm) ?? []).length : 0;
-  console.error(`gpus: ${target}: ${count} pipelines${status ? `, ended with ${status}: ${file.replace(/txt$/, 'log')}` : ''}`);
+  console.error(`gpus: ${target}: ${count} pipelines${status ? `, ended with ${status}: ${said}` : ''}`);
   return count ? [file] : [];
 });
 if (!files.length) process.exit(1);
