@@ -92,7 +92,7 @@ class Recording {
   /** From now on what runs counts. */
   begin(): void {
     this.device.queue.run = async (program) => {
-      for (const { dispatch } of program.steps) this.run(dispatch);
+      for (const dispatch of new Set(program.steps.map((step) => step.dispatch))) this.run(dispatch);
     };
   }
 

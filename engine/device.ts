@@ -3,7 +3,7 @@ import { type AdapterDescription, describeAdapter, wantedFeatures } from './adap
 import { Memory } from './memory.ts';
 import { Pipelines } from './pipeline.ts';
 import { Program, Recorder } from './program.ts';
-import { answersWithin, Queue } from './queue.ts';
+import { answerTime, Queue } from './queue.ts';
 import { type ElementType, Tensor, unpackRows } from './tensor.ts';
 import { copy, readRows, write } from './transfers.ts';
 import { Tuning } from './tuning.ts';
@@ -18,6 +18,8 @@ export class Device {
   readonly limits: GPUSupportedLimits;
   /** The largest buffer that can be made and bound as a whole, in bytes. */
   readonly maxBinding: number;
+  /** Most floating-point operations of one dispatch. */
+  flopAtOnce: number;
   private failure: MMARError | undefined;
   private destroyed = false;
 
@@ -25,11 +27,12 @@ export class Device {
   constructor(
     readonly gpu: GPUDevice,
     readonly adapter: AdapterDescription,
-    { maxBinding = Infinity, answersPromptly = false } = {},
+    { maxBinding = Infinity, answer }: { maxBinding?: number; answer?: number } = {},
   ) {
     this.memory = new Memory(gpu);
     this.pipelines = new Pipelines(gpu);
-    this.queue = new Queue(gpu, () => this.check(), answersPromptly);
+    this.queue = new Queue(gpu, () => this.check(), { slice: this.software ? 0.1 : 0.02, answer });
+    this.flopAtOnce = flopAtOnce(adapter);
     this.limits = gpu.limits;
     this.maxBinding = Math.min(maxBinding, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
     gpu.addEventListener('uncapturederror', ({ error }) => {
@@ -61,7 +64,7 @@ export class Device {
         requiredFeatures: wantedFeatures.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
         requiredLimits: description.limits,
       });
-      return new Device(gpu, description, { maxBinding, answersPromptly: await answersWithin(0.05, gpu) });
+      return new Device(gpu, description, { maxBinding, answer: await answerTime(gpu, 0.05) });
     } catch (cause) {
       throw new MMARError(
         'adapter',
@@ -199,4 +202,13 @@ export class Device {
     this.destroyed = true;
     this.gpu.destroy();
   }
+}
+
+/**
+ * On a screen's GPU a dispatch must not keep the screen waiting, or a watchdog ends it: a small one takes a tenth of a second
+ * for this many operations, and a large one has no work for all its cores in fewer. Software shares its cores with all.
+ */
+function flopAtOnce({ kind, vendor }: AdapterDescription): number {
+  if (kind === 'software') return Infinity;
+  return /nvidia|amd|ati|apple/i.test(vendor) ? 16e9 : 4e9;
 }

@@ -23,7 +23,7 @@ export function planUniforms({ device, dispatches, name }: Recorder): {
   offsets: Map<string, number>;
 } {
   const offsets = new Map<string, number>();
-  for (const { uniforms } of dispatches) {
+  for (const { uniforms } of dispatches.flatMap(inParts)) {
     const key = uniforms.join();
     if (uniforms.length && !offsets.has(key)) offsets.set(key, offsets.size * uniformSlot);
   }
@@ -37,26 +37,43 @@ export function planUniforms({ device, dispatches, name }: Recorder): {
   return { buffer, offsets };
 }
 
-export async function planStep(
+/** A dispatch, or several for some of its rows of workgroups each. */
+function inParts({
+  uniforms,
+  workgroups,
+  rowsAtOnce = Infinity,
+}: Dispatch): Pick<Dispatch, 'uniforms' | 'workgroups'>[] {
+  const [x, rows = 1, z] = workgroups;
+  if (rows <= rowsAtOnce) return [{ uniforms, workgroups }];
+  return Array.from({ length: Math.ceil(rows / rowsAtOnce) }, (_, i) => ({
+    uniforms: [...uniforms.slice(0, -1), i * rowsAtOnce],
+    workgroups: [x, Math.min(rowsAtOnce, rows - i * rowsAtOnce), z],
+  }));
+}
+
+export async function planSteps(
   device: Device,
   d: Dispatch,
-  uniforms: GPUBuffer | undefined,
+  buffer: GPUBuffer | undefined,
   offsets: Map<string, number>,
-): Promise<Step> {
-  const layout = 'r'.repeat(d.read.length) + 'w'.repeat(d.write.length) + (d.uniforms.length ? 'u' : '');
-  const resources: GPUBufferBinding[] = [...d.read, ...d.write].map(({ buffer }) => ({ buffer }));
-  if (d.uniforms.length) {
-    const size = roundUp(4 * d.uniforms.length, 16);
-    resources.push({ buffer: uniforms!, offset: offsets.get(d.uniforms.join())!, size });
-  }
-  const bindGroup = device.gpu.createBindGroup({
-    label: d.label,
-    layout: device.pipelines.bindGroupLayout(layout),
-    entries: resources.map((resource, binding) => ({ binding, resource })),
-  });
-  const [x, y = 1, z = 1] = d.workgroups,
-    pipeline = await device.pipelines.get(d.name, d.source, d.constants, layout);
-  return { dispatch: d, part: d.part, layout, pipeline, bindGroup, workgroups: [x, y, z] };
+): Promise<Step[]> {
+  const layout = 'r'.repeat(d.read.length) + 'w'.repeat(d.write.length) + (d.uniforms.length ? 'u' : ''),
+    size = roundUp(4 * d.uniforms.length, 16);
+  const bind = (uniforms: number[]): GPUBindGroup => {
+    const resources: GPUBufferBinding[] = [...d.read, ...d.write].map((tensor) => ({ buffer: tensor.buffer }));
+    if (uniforms.length) resources.push({ buffer: buffer!, offset: offsets.get(uniforms.join())!, size });
+    return device.gpu.createBindGroup({
+      label: d.label,
+      layout: device.pipelines.bindGroupLayout(layout),
+      entries: resources.map((resource, binding) => ({ binding, resource })),
+    });
+  };
+  const parts = inParts(d).map(({ uniforms, workgroups: [x, y = 1, z = 1] }) => ({
+    bindGroup: bind(uniforms),
+    workgroups: [x, y, z] as Step['workgroups'],
+  }));
+  const pipeline = await device.pipelines.get(d.name, d.source, d.constants, layout);
+  return parts.map((part) => ({ dispatch: d, part: d.part, layout, pipeline, ...part }));
 }
 
 /**

@@ -1,6 +1,7 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from './device.ts';
-import { planScratch, planStep, planUniforms, type Step } from './plan.ts';
+import { Pace } from './pace.ts';
+import { planScratch, planSteps, planUniforms, type Step } from './plan.ts';
 import type { Constants, ShaderSource } from './preprocessor.ts';
 import type { Back, Tape } from './tape.ts';
 import { type ElementType, type Piece, packRows, Tensor } from './tensor.ts';
@@ -11,6 +12,11 @@ export interface Launch {
   source: ShaderSource;
   constants: Constants;
   workgroups: [number, number?, number?];
+  /**
+   * Most rows of workgroups of one dispatch, where all of them might take too long for a screen or a watchdog. The last word
+   * of the uniform block is then the first row of a dispatch, which the shader adds to `workgroup_id.y`.
+   */
+  rowsAtOnce?: number;
 }
 
 /** One of several ways to run an operation, all with the same result. */
@@ -148,8 +154,10 @@ export class Recorder {
   }
 
   private choose(op: Operation): Launch & { variant: string; uniforms?: number[] } {
-    if (!('candidates' in op))
-      return { source: op.source, constants: op.constants, workgroups: op.workgroups, variant: '' };
+    if (!('candidates' in op)) {
+      const { source, constants, workgroups, rowsAtOnce } = op;
+      return { source, constants, workgroups, rowsAtOnce, variant: '' };
+    }
     const { name, shape = {}, candidates } = op;
     const { uniforms = op.uniforms, ...chosen } =
       candidates[this.device.tuning.pick(name, shapeClass(shape), candidates)];
@@ -160,7 +168,7 @@ export class Recorder {
 /** Dispatches recorded once and replayed: no allocation, look-up or check happens when it runs. */
 export class Program {
   /** What the queue knows of how long its dispatches take. */
-  readonly timed = { dispatches: 0, seconds: 0 };
+  readonly pace = new Pace();
   /** Runs that have begun or wait. */
   private runs = 0;
   private destroyed = false;
@@ -179,9 +187,9 @@ export class Program {
       { buffer, offsets } = planUniforms(recorder);
     const memory = { scratch, owned: buffer ? [...recorder.constants, buffer] : recorder.constants };
     try {
-      const steps = dispatches.map((d) => planStep(device, d, buffer, offsets));
+      const steps = dispatches.map((d) => planSteps(device, d, buffer, offsets));
       for (const piece of made) piece.buffer = undefined; // scratch has no meaning outside the program
-      return new Program(recorder.name, await Promise.all(steps), device, memory);
+      return new Program(recorder.name, (await Promise.all(steps)).flat(), device, memory);
     } catch (error) {
       device.memory.letGo(scratch);
       if (buffer) device.memory.destroy(buffer);

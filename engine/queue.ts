@@ -5,14 +5,22 @@ import type { Program } from './program.ts';
 
 /** Most dispatches in one submission: enough to hide its cost. */
 const dispatchesPerSubmit = 512;
-/** Seconds of work between two looks at whether to go on. */
-const secondsAtOnce = 0.1;
+/** The same where the device does not tell how far it is: then no slice of work bounds a submission. */
+const unheardPerSubmit = 32;
+/** A slice of work is so many times what an answer takes, for the answer not to be most of what is timed. */
+const slicesPerAnswer = 4;
 
-/** Dispatches of a program that take about as long, by those timed so far; a few at first. */
-const dispatchesAtOnce = ({ timed: { dispatches, seconds } }: Program): number =>
-  dispatches ? Math.max(1, (dispatches * secondsAtOnce) / seconds) : 8;
+/** How a device is to be driven. */
+export interface Drive {
+  /** Seconds of work between two looks at whether to go on. */
+  slice: number;
+  /** Seconds in which the device tells that it is done, where it can be asked within a program (Firefox answers every 100 ms). */
+  answer: number | undefined;
+  /** Seconds, at any time. */
+  clock?: () => number;
+}
 
-/** The device's one queue: programs run on it one after another, a tenth of a second of work ahead of the host. */
+/** The device's one queue: programs run on it one after another, a slice of work ahead of the host. */
 export class Queue {
   /** Set to a `Profile` to have the time of each part measured. */
   profile: Profile | undefined;
@@ -28,20 +36,24 @@ export class Queue {
   /** When the last submission was done. */
   private done = 0;
   private running: Promise<void> = Promise.resolve();
+  private readonly slice: number;
+  private readonly heard: boolean;
+  private readonly clock: () => number;
 
-  /**
-   * @param check throws what went wrong on the device
-   * @param answersPromptly whether it can be asked within a program how far it is: Firefox answers every 100 ms only
-   */
+  /** @param check throws what went wrong on the device */
   constructor(
     private readonly gpu: GPUDevice,
     private readonly check: () => void,
-    private readonly answersPromptly: boolean,
-  ) {}
+    { slice, answer, clock = () => performance.now() / 1000 }: Drive,
+  ) {
+    this.heard = answer !== undefined;
+    this.slice = Math.max(slice, slicesPerAnswer * (answer ?? 0));
+    this.clock = clock;
+  }
 
   /**
-   * Replays `program` behind all that runs already; its last dispatches wait for the next `submit`. Stays a tenth of a
-   * second of work ahead of the device and no more, so that `signal` is heard soon, however long the program.
+   * Replays `program` behind all that runs already; its last dispatches wait for the next `submit`. Stays a slice of
+   * work ahead of the device and no more, so that `signal` is heard soon, however long the program.
    */
   async run(program: Program, signal?: AbortSignal): Promise<void> {
     program.begin();
@@ -52,13 +64,13 @@ export class Queue {
   }
 
   private async replay(program: Program, signal?: AbortSignal): Promise<void> {
-    let atOnce = dispatchesAtOnce(program);
+    let atOnce = program.pace.within(this.slice);
     for (const step of program.steps) {
-      if (this.answersPromptly && this.unpaced >= atOnce) {
+      if (this.heard && this.unpaced >= atOnce) {
         await this.send(signal);
-        atOnce = dispatchesAtOnce(program); // known better now
+        atOnce = program.pace.within(this.slice); // known better now
       }
-      if (this.recorded >= dispatchesPerSubmit) this.submit();
+      if (this.recorded >= (this.heard ? dispatchesPerSubmit : unheardPerSubmit)) this.submit();
       if (!this.unpaced) this.unpacedOf = program;
       else if (this.unpacedOf !== program) this.unpacedOf = undefined; // two programs' time tells nothing of either
       this.encode(program.name, step);
@@ -105,9 +117,7 @@ export class Queue {
     this.submit();
     this.unpaced = 0;
     this.inFlight = this.submittedWork().then((seconds) => {
-      if (!program || !dispatches) return;
-      program.timed.dispatches += dispatches;
-      program.timed.seconds += seconds;
+      if (program && dispatches) program.pace.add(dispatches, seconds);
     });
     await before;
     await this.profile?.collect();
@@ -117,11 +127,11 @@ export class Queue {
 
   /** Waits for the queue; returns the seconds since it had nothing to do, or was done the last time. */
   private async submittedWork(): Promise<number> {
-    const sent = performance.now();
+    const sent = this.clock();
     await this.gpu.queue.onSubmittedWorkDone().catch(() => {}); // why it was lost `check` tells
     const start = Math.max(sent, this.done);
-    this.done = performance.now();
-    return (this.done - start) / 1000;
+    this.done = this.clock();
+    return this.done - start;
   }
 
   /** Sends what was recorded and waits for all of it. */
@@ -131,8 +141,8 @@ export class Queue {
   }
 }
 
-/** Whether the queue tells within so many seconds that it is done. */
-export async function answersWithin(seconds: number, gpu: GPUDevice): Promise<boolean> {
+/** Seconds in which the queue tells that it is done; undefined if that takes longer than `patience`. */
+export async function answerTime(gpu: GPUDevice, patience: number): Promise<number | undefined> {
   const buffer = gpu.createBuffer({ label: 'question', size: 4, usage: GPUBufferUsage.COPY_DST });
   const ask = async (): Promise<number> => {
     const start = performance.now();
@@ -144,5 +154,5 @@ export async function answersWithin(seconds: number, gpu: GPUDevice): Promise<bo
   await ask(); // where answers come at intervals, the first may come early
   const took = await ask();
   buffer.destroy();
-  return took < seconds;
+  return took < patience ? took : undefined;
 }

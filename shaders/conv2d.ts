@@ -4,7 +4,7 @@ import { checkShape, quads } from './common.ts';
 import conv2dWgsl from './conv2d.wgsl';
 import conv2dTiledWgsl from './conv2d_tiled.wgsl';
 import { registers } from './gpu.ts';
-import { tilings } from './tiling.ts';
+import { rowsAtOnce, tilings } from './tiling.ts';
 
 /** A picture of activations: `x` is [height × width, channels]. */
 export interface Map2D {
@@ -72,13 +72,15 @@ export function conv2d(
   // Wide vectors gain from reading w less often; narrow registers hold few pixels.
   const tile_m = Math.min(!p.device.software && registers(p.device) === 'few' ? 2 : 8, outWidth),
     tiles = Math.ceil(outWidth / tile_m);
-  const uniforms = [height, width, outHeight, outWidth, inQuads, weight.rows, quads(weight.rows), tiles, 9];
+  const uniforms = [height, width, outHeight, outWidth, inQuads, weight.rows, quads(weight.rows), tiles, 9, 0],
+    flop = 2 * y.rows * weight.rows * weight.cols;
   const tiled = tilings(p.device, y.rows, weight.rows).map(
-    (tiling): Candidate => ({
-      variant: tiling.variant,
+    ({ variant, constants: own, lanes, tileRows }): Candidate => ({
+      variant,
       source: conv2dTiledWgsl,
-      constants: { ...tiling.constants, ...constants, transposed: true },
-      workgroups: [Math.ceil(y.pitch / 4 / tiling.lanes), Math.ceil(y.rows / tiling.tileRows)],
+      constants: { ...own, ...constants, transposed: true },
+      workgroups: [Math.ceil(y.pitch / 4 / lanes), Math.ceil(y.rows / tileRows)],
+      rowsAtOnce: rowsAtOnce(p.device, Math.ceil(y.rows / tileRows), flop),
     }),
   );
   const lanes = p.device.software ? 8 : 32;
@@ -87,6 +89,7 @@ export function conv2d(
     source: conv2dWgsl,
     constants: { ...constants, lanes, tile_m },
     workgroups: [Math.ceil(y.pitch / 4 / lanes), outHeight * tiles],
+    rowsAtOnce: rowsAtOnce(p.device, outHeight * tiles, flop),
   };
   p.operation({
     name: 'conv2d',

@@ -9,8 +9,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (quad >= shape.y_quads) {
     return;
   }
-  let row = group.y / shape.tiles;
-  let col = (group.y % shape.tiles) * ${tile_m}u;
+  let strip = shape.first_group + group.y;
+  let row = strip / shape.tiles;
+  let col = (strip % shape.tiles) * ${tile_m}u;
   let w_pitch = 9u * shape.in_quads;
   let w0 = 4u * quad * w_pitch;
   let w1 = min(4u * quad + 1u, shape.channels - 1u) * w_pitch;

@@ -15,7 +15,7 @@ enable subgroup_size_control;
 #endif
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let first_quad = group.x * quads;
-  let first_row = group.y * rows;
+  let first_row = (shape.first_group + group.y) * rows;
   let pixels = shape.height * shape.width;
   let all = shape.taps * shape.in_quads;
   // What this thread stages: one quad of k of every (threads / depth)-th row.

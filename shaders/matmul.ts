@@ -3,6 +3,7 @@ import { type ElementType, f32Bits, type Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
 import { matmulCandidates } from './matmul_candidates.ts';
 import type { FusedNorm } from './norm.ts';
+import { rowsAtOnce } from './tiling.ts';
 import { transpose } from './transpose.ts';
 
 export type Activation = 'none' | 'gelu' | 'silu';
@@ -144,6 +145,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       (gate?.tensor.pitch ?? 0) / 4,
       gate ? ((gate.firstRow ?? 0) * gate.tensor.pitch + gate.first) / 4 : 0,
       ...(norm?.uniforms ?? [0, 0, 0, 0, 0]),
+      0,
     ];
     p.operation({
       name: 'matmul',
@@ -161,6 +163,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
             constants: { x_element: `${a.type}x4`, k_quads: 0, norm_lanes: 1, ...own, ...constants },
             uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
             workgroups: [runs.tiles, Math.ceil(m / tileRows)],
+            rowsAtOnce: rowsAtOnce(p.device, Math.ceil(m / tileRows), 2 * m * n * k),
           };
         },
       ),

@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for n in 4
   let n#n = column_of(quad, #nu);
 #endfor
-  let first_row = group.y * ${tile_m}u;
+  let first_row = (shape.first_group + group.y) * ${tile_m}u;
 #for i in ${tile_m}
   var c#i = vec4<f32>();
 #endfor

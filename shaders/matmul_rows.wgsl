@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for n in 4
   let n#n = column_of(quad, #nu);
 #endfor
-  let first_row = group.y * ${tile_m}u;
+  let first_row = (shape.first_group + group.y) * ${tile_m}u;
 #if ${norm}
   stage_rows(first_row, lane);
 #endif

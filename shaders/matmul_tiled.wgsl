@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
   let first_quad = shape.first_quad[run] + (group.x - shape.first_tile[run]) * quads;
   let end_quad = shape.first_quad[run + 1u];
-  let first_row = group.y * rows;
+  let first_row = (shape.first_group + group.y) * rows;
   // What this thread stages: one quad of k of every (threads / depth)-th row.
   let deep = lane % depth;
   let line = lane / depth;

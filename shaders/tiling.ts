@@ -73,3 +73,7 @@ function tiling(device: Device, variant: string, shape: (typeof shapes)['tiled']
     },
   };
 }
+
+/** Rows of workgroups of one dispatch, where all of them do so many floating-point operations. */
+export const rowsAtOnce = ({ flopAtOnce }: Device, rows: number, flop: number): number =>
+  Math.ceil(rows / Math.max(1, Math.ceil(flop / flopAtOnce)));

@@ -7,7 +7,7 @@
 #endif
 @group(0) @binding(${out}) var<storage, read_write> y: array<${y}x4>;
 
-struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32, taps: u32 }
+struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32, taps: u32, first_group: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
 // Whether the input, doubled by `upsample`, has a pixel there.

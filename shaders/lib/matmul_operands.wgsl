@@ -47,6 +47,7 @@ struct Shape {
   modulation_pitch: u32,
   modulation_shift: u32,
   modulation_scale: u32,
+  first_group: u32, // the row of workgroups at which this dispatch begins
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { type ElementType, roundUp } from '../../engine/tensor.ts';
 import { Tuning } from '../../engine/tuning.ts';
 import { conv2d } from '../../shaders/conv2d.ts';
-import { close, device, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
+import { close, device, hardwareDevice, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 import { conv3x3 } from '../reference.ts';
 
 /** x [height, width, channels] with zeros around it. */
@@ -176,6 +176,29 @@ test('operands that do not fit are errors that name them', async () => {
     (p) => void conv2d(p, { x: x(), height: 2, width: 3 }, { ...conv, bias: tensor('bf16', [3], numbers(3)) }),
     /conv2d: test f32\[3,36\], test bf16\[3\]/,
   );
+});
+
+test('a convolution too long for a screen or a watchdog is split by rows, with the same bits', async () => {
+  const on = await hardwareDevice(),
+    x = tensor('bf16', [40 * 30, 16], numbers(40 * 30 * 16, 'bf16'), on),
+    weight = tensor('bf16', [12, 144], numbers(12 * 144, 'bf16', 2), on),
+    bias = tensor('bf16', [12], numbers(12, 'bf16', 3), on);
+  const results: Float32Array[] = [];
+  for (const variant of ['tiled_two', 'tiled_four', 'direct']) {
+    for (const [most, dispatches] of [
+      [Infinity, 1],
+      [2 * 40 * 30 * 12 * 144 * 0.3, 4],
+    ]) {
+      on.flopAtOnce = most;
+      on.tuning = new Tuning(`conv2d:${variant}`);
+      const program = await on.record('conv2d', (p) => void conv2d(p, { x, height: 40, width: 30 }, { weight, bias }));
+      assert.is(program.steps.length, dispatches, variant);
+      assert.is(program.steps[0].dispatch.variant, variant);
+      results.push(await run((p) => conv2d(p, { x, height: 40, width: 30 }, { weight, bias }).x, on));
+    }
+  }
+  for (const result of results) assert.equal([...result], [...results[0]]);
+  on.destroy();
 });
 
 test.run();

@@ -117,4 +117,23 @@ test('PLoRA over three projections, in both', async () => {
   }
 });
 
+test('a product too long for a screen or a watchdog is split by rows, with the same bits', async () => {
+  const [m, k, n] = [300, 20, 24],
+    results: Float32Array[] = [];
+  for (const [most, dispatches] of [
+    [Infinity, 1],
+    [(2 * m * k * n) / 2.5, 3],
+  ]) {
+    const on = await forcing('tiled_four');
+    on.flopAtOnce = most;
+    const x = tensor('bf16', [m, k], numbers(m * k, 'bf16'), on),
+      weight = tensor('bf16', [n, k], numbers(n * k, 'bf16', 2), on);
+    const program = await on.record('matmul', (p) => void linear(p, x, { weight }));
+    assert.is(program.steps.length, dispatches);
+    results.push(await run((p) => linear(p, x, { weight }), on));
+    on.destroy();
+  }
+  assert.equal([...results[1]], [...results[0]]);
+});
+
 test.run();
