@@ -34,6 +34,49 @@ const share = (report, op) => {
     : '';
 };
 
+/** A table of the compilers' in Markdown: what each target made of each kernel. */
+function compiled(file) {
+  const cells = (line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+  const [head, , ...lines] = fs.readFileSync(file, 'utf8').trim().split('\n').map(cells);
+  return { targets: head.slice(1), rows: lines.map(([name, ...made]) => ({ name, made })) };
+}
+
+/** Of the kernels of a family the one with most spills, then with most instructions: its spills, and how much of its hot loop multiplies. */
+function worst({ targets, rows }, target, family) {
+  const found = rows
+    .filter(({ name }) => family.test(name))
+    .map(({ made }) => made[targets.indexOf(target)] ?? '')
+    .filter(Boolean)
+    .map((cell) => {
+      const [, adds, all] = /(\d+)\/(\d+)/.exec(cell) ?? [];
+      return {
+        spills: Number(/(\d+)s/.exec(cell)[1]),
+        size: parseInt(cell, 10),
+        share: adds && ` · ${Math.round((100 * adds) / all)} %`,
+      };
+    });
+  const most = found.sort((a, b) => b.spills - a.spills || b.size - a.size)[0];
+  return most ? `${most.spills}${most.share ?? ''}` : '–';
+}
+
+const families = {
+  'matmul, many rows': [/^matmul_tiled/, /^matmul:tiled/],
+  'matmul, few rows': [/^matmul_rows/, /^matmul:rows/],
+  'attention, many queries': [/^attention d/, /^attention:tile/],
+  'attention, few queries': [/^attention_row/, /^attention:row/],
+  conv2d: [/^conv2d/, /^conv2d:tiled/],
+};
+const before = compiled(fileURLToPath(new URL('../tools/gpus/RESULTS.md', import.meta.url))),
+  now = compiled(path.join(folder, 'compilers.md'));
+const shared = now.targets.filter((target) => before.targets.includes(target));
+const change = Object.entries(families).map(([name, [was, is]]) =>
+  row([name, ...shared.map((target) => `${worst(before, target, was)} → ${worst(now, target, is)}`)]),
+);
+
 const text = `# GPUs
 
 Measured by \`mmar bench --json\` (\`npx mmar bench --help\`, or the page's Benchmark tab), one report an adapter in \`bench/results\`; this page
@@ -67,7 +110,16 @@ ${reports.flatMap((r) => r.notes.map((note) => `- ${plain(r.adapter.name)}: ${pl
 compiles every pipeline of the models. A cell: instructions, registers (r), spills (s, bold where there are any), occupancy in the compiler's own
 unit, and of the loop with most multiply-adds these over all its instructions (its accesses to scratch memory, x).
 
-${fs.existsSync(path.join(folder, 'compilers.md')) ? fs.readFileSync(path.join(folder, 'compilers.md'), 'utf8').trim() : 'Not made yet.'}
+${fs.readFileSync(path.join(folder, 'compilers.md'), 'utf8').trim()}
+
+### Before there were kernels for GPUs
+
+The same of commit de3c479 (\`tools/gpus/RESULTS.md\`) and now: spills of the pipeline that spills most, or is largest, and how much of its
+hottest loop is multiply-adds.
+
+${row(['kernel', ...shared])}
+${row(['---', ...shared.map(() => '---')])}
+${change.join('\n')}
 `;
 fs.writeFileSync(target, text);
 console.log(`${path.relative(process.cwd(), target)}: ${reports.length} adapters`);

@@ -179,7 +179,9 @@ function candidates(
   });
   if (device.software && count >= 4 && d <= 16)
     return [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
-  const tiles = [1, 2, 4].flatMap((tile_m) => (x === 'bf16' ? [false, true] : [false]).map((wide) => tile(tile_m, wide)));
+  const tiles = [1, 2, 4].flatMap((tile_m) =>
+    (x === 'bf16' ? [false, true] : [false]).map((wide) => tile(tile_m, wide)),
+  );
   const fits = tiles.filter(({ bytes }) => d <= 32 && bytes <= device.limits.maxComputeWorkgroupStorageSize);
   const room = registers(device),
     most = { many: 4, half: d > 16 ? 2 : 4, some: 2, few: 1 }[room],
