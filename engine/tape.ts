@@ -37,11 +37,13 @@ export class Tape {
   /**
    * @param learned each tensor that learns, and the f32 tensor of its shape that its gradient is added to
    * @param add how two gradients of one tensor add up
+   * @param recompute keeps of each block only what goes in and comes out
    */
   constructor(
     private readonly recorder: Recorder,
     private readonly learned: ReadonlyMap<Tensor, Tensor>,
     private readonly add: Add,
+    private readonly recompute = false,
   ) {
     this.wanted = new Set(learned.keys());
   }
@@ -61,6 +63,27 @@ export class Tape {
     const outputs = Array.isArray(output) ? (output as readonly Tensor[]) : [output as Tensor];
     for (const t of outputs) this.wanted.add(t);
     this.entries.push({ name: name ?? outputs[0]?.name ?? '', outputs, back });
+  }
+
+  /**
+   * A model's block (see `Recorder.block`). Recomputing, its operations leave one entry in place of theirs, which records them
+   * once more when the way back comes by, by the same calls and so with the same bits: what they made need not be kept till then.
+   */
+  block(record: () => Tensor): Tensor {
+    const first = this.entries.length,
+      y = record();
+    if (!this.recompute || this.entries.length === first) return y;
+    const inside = this.entries.splice(first),
+      written = inside.flatMap(({ outputs }) => outputs).filter((t) => !this.recorder.isScratch(t));
+    const back: Back = () => {
+      const dy = this.gradients.get(y);
+      this.walking = false;
+      const again = record();
+      this.walking = true;
+      if (dy && again !== y) this.give(again, dy);
+    };
+    this.entries.push({ name: 'block', outputs: [...new Set([y, ...written])], back });
+    return y;
   }
 
   /** The gradient of an operation's result, as far as it has come together. */

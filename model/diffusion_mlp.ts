@@ -111,10 +111,9 @@ export class DiffusionMLP {
     this.res_blocks.forEach(({ in_ln, mlp0, mlp2 }, i) => {
       const shift = 3 * i * D;
       const norm = adaLN(in_ln, { tensor: modulation, firstRow, shift, scale: shift + D });
-      h = linear(p, linear(p, h, mlp0, { norm, act: 'silu' }), mlp2, {
-        gate: { tensor: modulation, firstRow, first: shift + 2 * D },
-        residual: h,
-      });
+      const gate = { tensor: modulation, firstRow, first: shift + 2 * D },
+        residual = h;
+      h = p.block(() => linear(p, linear(p, residual, mlp0, { norm, act: 'silu' }), mlp2, { gate, residual }));
     });
     const shift = 3 * this.res_blocks.length * D;
     const norm = adaLN(undefined, { tensor: modulation, firstRow, shift, scale: shift + D });

@@ -76,16 +76,16 @@ export class EmbeddingViT {
       [vis0, vis2, vis4] = this.vis_projector;
     const projected = linear(p, linear(p, tokens, post0, { act: 'gelu', type: this.activations }), post2);
     let x = maskTokens(p, projected, mask, this.mask_token, this.pos_embed);
+    const through = (x: Tensor, b: Block): Tensor => {
+      const qkv = linear(p, layerNorm(p, x, b.norm1, eps), b.qkv),
+        seen = selfAttention(p, qkv, heads, width / heads, pictures),
+        attended = linear(p, seen, b.proj, { residual: x });
+      const inner = linear(p, layerNorm(p, attended, b.norm2, eps), b.fc1, { act: 'gelu' });
+      return linear(p, inner, b.fc2, { residual: attended });
+    };
     for (const b of this.blocks) {
-      x = linear(
-        p,
-        selfAttention(p, linear(p, layerNorm(p, x, b.norm1, eps), b.qkv), heads, width / heads, pictures),
-        b.proj,
-        {
-          residual: x,
-        },
-      );
-      x = linear(p, linear(p, layerNorm(p, x, b.norm2, eps), b.fc1, { act: 'gelu' }), b.fc2, { residual: x });
+      const before = x;
+      x = p.block(() => through(before, b));
     }
     x = layerNorm(p, x, this.norm, eps);
     return linear(p, linear(p, linear(p, x, vis0, { act: 'gelu' }), vis2, { act: 'gelu' }), vis4);

@@ -149,16 +149,21 @@ export class Qwen2 {
     const { rms_norm_eps: eps, intermediate_size } = this.config,
       lora = span === 'image',
       causal = span === 'text';
-    this.layers.forEach((layer, i) => {
+    const through = (x: Tensor, layer: Layer, i: number): Tensor => {
       const qkv = linear(p, x, layer.qkv, { norm: { kind: 'rms', weight: layer.input_layernorm, eps }, lora });
       const q = rope(p, qkv, this.inverseFrequency, context.layers[i], context, this.heads);
-      x = linear(p, gqa(p, q, context.layers[i], context, this.heads, causal), layer.o_proj, { lora, residual: x });
-      const gateUp = linear(p, x, layer.gateUp, {
+      const seen = gqa(p, q, context.layers[i], context, this.heads, causal),
+        attended = linear(p, seen, layer.o_proj, { lora, residual: x });
+      const gateUp = linear(p, attended, layer.gateUp, {
         norm: { kind: 'rms', weight: layer.post_attention_layernorm, eps },
         lora,
       });
-      x = linear(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: x });
-    });
+      return linear(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: attended });
+    };
+    for (const [i, layer] of this.layers.entries()) {
+      const before = x;
+      x = p.block(() => through(before, layer, i));
+    }
     return rmsNorm(p, x, this.norm, eps, into);
   }
 

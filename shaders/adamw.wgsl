@@ -21,7 +21,9 @@ struct Shape { quads: u32, rest1: f32, beta2: f32, rest2: f32, eps: f32, decay: 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.quads) {
+  // A gradient that is no number changes nothing.
+  let broken = (bitcast<u32>(norm[0]) & 0x7f800000u) == 0x7f800000u;
+  if (i >= shape.quads || broken) {
     return;
   }
   let g = gradient[i] * min(shape.clip / (norm[0] + 1e-6), 1.0);

@@ -39,6 +39,8 @@ export interface TrainingPlanOptions {
   /** Whose limits count; those that WebGPU guarantees unless given. */
   device?: Device;
   precision?: Activations;
+  /** See `Trainer`. */
+  recompute?: boolean;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function planTraining(
   words: readonly Omit<Item, 'tokens'>[],
   settings: TrainingSettings,
   learn: Learn,
-  { device, precision = 'bf16' }: TrainingPlanOptions = {},
+  { device, precision = 'bf16', recompute = false }: TrainingPlanOptions = {},
 ): Promise<TrainingPlan> {
   const { device: on, held } = dryDevice(device),
     system = planSystem(checkpoint, config, precision, on.maxBinding, true);
@@ -65,7 +67,8 @@ export async function planTraining(
   await new ImageCodec(on, system).encode(async () => new Float32Array(in_channels * resolution ** 2));
   const batches = new Batches(settings, config, await loadTokenizer(checkpoint), { items }),
     optimiser = new Optimiser(on, chooseLearned(system.weights, learn, config.variant), settings),
-    trainer = new Trainer(on, await graphOf(on, system, settings.draws), optimiser, batches, settings.text_weight);
+    graph = await graphOf(on, system, settings.draws),
+    trainer = new Trainer(on, graph, optimiser, batches, settings.text_weight, recompute);
   await optimiser.begin();
   const seen = new Set<number>();
   for (let n = 0; n < settings.steps; n++) {

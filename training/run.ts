@@ -36,19 +36,23 @@ export class TrainingRun {
     private readonly heldOut: readonly Item[],
   ) {}
 
-  /** Throws `usage` where nothing learns, or there is nothing to learn from. */
+  /**
+   * Throws `usage` where nothing learns, or there is nothing to learn from.
+   * @param recompute see `Trainer`
+   */
   static async begin(
     model: MMAR,
     { heldOut = [], ...pictures }: Data,
     settings: TrainingSettings,
     learn: Learn,
+    recompute = false,
   ): Promise<TrainingRun> {
     if (!pictures.items.length) throw new MMARError('usage', 'there is no picture to learn from; give one or more');
     const { device, system } = model;
     const batches = new Batches(settings, system.config, await model.tokenizer(), pictures, heldOut),
       optimiser = new Optimiser(device, chooseLearned(system.weights, learn, system.config.variant), settings),
       graph = await graphOf(device, system, settings.draws),
-      trainer = new Trainer(device, graph, optimiser, batches, settings.text_weight);
+      trainer = new Trainer(device, graph, optimiser, batches, settings.text_weight, recompute);
     await optimiser.begin();
     return new TrainingRun(model, settings, optimiser, trainer, batches, heldOut);
   }

@@ -66,8 +66,16 @@ export async function* modelParts(
 
 const chunkBytes = 8 << 20;
 
-const rowsOf = async (device: Device, tensor: Tensor): Promise<Float32Array> =>
-  new Float32Array(await device.readRows(tensor));
+/** What a tensor holds. Throws `device` where that is no number, so that it is never written. */
+async function rowsOf(device: Device, tensor: Tensor): Promise<Float32Array> {
+  const rows = new Float32Array(await device.readRows(tensor)),
+    at = rows.findIndex((x) => !Number.isFinite(x));
+  if (at < 0) return rows;
+  throw new MMARError(
+    'device',
+    `${tensor.name} holds ${rows[at]}, which is not saved; resume from the last save with a lower --lr`,
+  );
+}
 
 /** Puts back what `saveState` saved. Throws `file` where another run saved it. */
 export async function loadState(

@@ -48,12 +48,14 @@ export class Trainer {
   private norm!: Tensor;
   private updateProgram?: Promise<Program>;
 
+  /** @param recompute the model's blocks are recomputed on the way back: less memory, more time, the same bits */
   constructor(
     private readonly device: Device,
     private readonly graph: Graph,
     private readonly optimiser: Optimiser,
     private readonly plan: PassPlan,
     text_weight: number,
+    private readonly recompute = false,
   ) {
     this.workspace = new Workspace(device);
     const scalar = (name: string) => this.workspace.tensor(name, 'f32', [1]);
@@ -123,7 +125,7 @@ export class Trainer {
   private async recordPass(key: string, task: keyof Batch, shape: PassShape, back: boolean): Promise<Recorded<never>> {
     const pass: Pass<never> = this.graph[task](this.workspace, shape);
     const program = await this.device.record(key, (p) => {
-      if (back) p.tape = new Tape(p, this.optimiser.gradients, add);
+      if (back) p.tape = new Tape(p, this.optimiser.gradients, add, this.recompute);
       const loss = pass.record(p);
       add(p, this.sums[task], loss, this.sums[task]);
       p.part('backward');

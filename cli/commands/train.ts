@@ -6,6 +6,7 @@ import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
 import { readConfig } from '../../model/mmar.ts';
 import { withSettings } from '../../model/overrides.ts';
 import { randomCheckpoint } from '../../model/random_weights.ts';
+import { availableMemory } from '../../platform/memory.ts';
 import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
 import { encodeEntries, readMetadata } from '../../training/data.ts';
 import type { Learn } from '../../training/learned.ts';
@@ -27,6 +28,8 @@ import { copiedTokenizer, readConfigFile } from './init.ts';
 interface Options extends CommonOptions {
   out?: string;
   plan?: boolean;
+  recompute?: boolean;
+  memory?: number;
   stage?: string;
   learn?: string[];
   config?: string;
@@ -85,6 +88,11 @@ export function addTrain(program: Command): void {
       option('--save <what>', 'patch, or a whole model (default: patch; from scratch, model)', oneOf('patch', 'model')),
     )
     .option('--plan', 'show the memory that the run would take on a device, and learn nothing')
+    .option(
+      '--recompute',
+      'keep less on the way forward and compute it again on the way back (default: where else over --memory)',
+    )
+    .addOption(option('--memory <mb>', 'device memory that is there (default: what a software adapter has)', real(0)))
     .option('--resume', 'go on with the run in --out, with the bits of one never stopped')
     .addOption(option('--held-out <share>', 'share of the pictures that is not learned', real(0, 0.9)).default(0))
     .addOption(option('--rehearse <n>', 'mix in n pictures that the model draws of what it knows', count(0)).default(0))
@@ -111,7 +119,8 @@ async function train(data: string, options: Options): Promise<void> {
     settings = saved ? { ...(JSON.parse(saved.options) as TrainingSettings), steps: given.steps } : given;
   const learning = async (session: Session): Promise<void> => {
     const items = await readItems(data, folder, settings, options, session),
-      run = await TrainingRun.begin(session.model, items, settings, learn);
+      recompute = await mustRecompute(items, settings, learn, options, session),
+      run = await TrainingRun.begin(session.model, items, settings, learn, recompute);
     try {
       if (saved) await folder.resume(session.model.device, run, saved.step);
       await follow(run, folder, options, session);
@@ -131,13 +140,44 @@ async function showPlan(data: string, settings: TrainingSettings, learn: Learn, 
       words = await readMetadata(source, signal).finally(() => source.close()),
       config = await readConfig(checkpoint, signal),
       { precision } = options;
-    const plan = await planTraining(checkpoint, config, words, settings, learn, { device, precision });
-    if (options.json) return console.log(JSON.stringify(snakeKeys({ adapter, ...plan })));
-    const rows = Object.entries(plan).filter(([name, bytes]) => typeof bytes === 'number' && name !== 'learned');
+    const planned = (recompute: boolean) =>
+      planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute });
+    const plan = await planned(false),
+      recomputing = await planned(true);
+    if (options.json) return console.log(JSON.stringify(snakeKeys({ adapter, ...plan, recomputing })));
+    const rows = Object.entries(plan).flatMap(([name, bytes]) =>
+      typeof bytes === 'number' && name !== 'learned'
+        ? [[name, megabytes(bytes), megabytes(recomputing[name as 'peak'])]]
+        : [],
+    );
     const head = `${plan.learned.toLocaleString('en')} numbers learn; weights ${plan.weightType}, activations ${precision}, ${adapter}`;
-    console.log([head, '', ...table(rows.map(([name, bytes]) => [name, megabytes(bytes as number)]))].join('\n'));
+    console.log([head, '', ...table([['', '', '--recompute'], ...rows])].join('\n'));
   };
   await withDevice(options, show, other);
+}
+
+/** Whether blocks are recomputed: as the options say, or where the run would else take more memory than is there. */
+async function mustRecompute(
+  { items, rehearsed = [], heldOut = [] }: Data,
+  settings: TrainingSettings,
+  learn: Learn,
+  { recompute, memory, precision }: Options,
+  { model, checkpoint, signal }: Session,
+): Promise<boolean> {
+  const { device } = model,
+    there = memory === undefined ? (device.software ? availableMemory() : Infinity) : memory * 1e6;
+  if (recompute || there === Infinity) return recompute === true;
+  const config = await readConfig(checkpoint, signal),
+    words = [...items, ...rehearsed, ...heldOut];
+  const peak = async (recompute: boolean): Promise<number> =>
+    (await planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute })).peak;
+  if ((await peak(false)) <= there) return false;
+  const least = await peak(true);
+  if (least <= there) return true;
+  throw new MMARError(
+    'adapter',
+    `this run takes ${megabytes(least)} on the device, blocks recomputed, and ${megabytes(there)} are there; lower --micro-batch or --draws, or let less learn`,
+  );
 }
 
 /** Random weights for a config; the image tokenizer, which never learns, is that of --model where it has the same shape. */

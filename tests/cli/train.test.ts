@@ -1,5 +1,5 @@
 // `mmar train`: what it writes, what it says of wrong data, and that a run that is killed anywhere goes on with the same bits.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -144,6 +144,46 @@ test('saved by the clock; a loss that is no number is named, and what was saved 
   assert.is(run.code, 1);
   assert.match(run.stderr, /step \d: the loss is .*resume from the last save with a lower --lr/);
   assert.ok(fs.existsSync(state));
+});
+
+test('a disk that is full is named, and the state that was saved stays', async () => {
+  const out = path.join(cwd, 'full'),
+    state = path.join(out, 'state.safetensors'),
+    words = ['train', data, '--out', out, '--save-every', '1', ...common];
+  assert.is((await mmar([...words, '--steps', '1'])).code, 0);
+  const saved = fs.readFileSync(state),
+    // No file may be larger than half the state from here on.
+    limited = `ulimit -f ${Math.floor(saved.length / 2048)}; exec "$@"`,
+    command = [process.execPath, path.join(root, 'cli/mmar.mjs'), ...words, '--steps', '3', '--resume'],
+    { status, stderr } = spawnSync('bash', ['-c', limited, 'bash', ...command], { encoding: 'utf8' });
+  assert.is(status, 1, stderr);
+  assert.match(stderr, /cannot write .*state\.safetensors/);
+  assert.ok(fs.readFileSync(state).equals(saved));
+  assert.equal(
+    fs.readdirSync(out).filter((name) => name.endsWith('.part')),
+    [],
+  );
+  assert.is((await mmar([...words, '--steps', '3', '--resume'])).code, 0);
+});
+
+test('a run that would not fit recomputes, or is refused before it begins', async () => {
+  const plan = await mmar(['train', data, '--plan', '--json', ...common]),
+    { peak, recomputing } = JSON.parse(plan.stdout);
+  assert.ok(recomputing.peak < peak, plan.stdout);
+  const step = async (name: string, ...more: string[]) => {
+    const out = path.join(cwd, name),
+      run = await mmar(['train', data, '--out', out, '--steps', '1', ...common, ...more]);
+    return { ...run, out };
+  };
+  const bits = ({ out }: { out: string }) => fs.readFileSync(path.join(out, 'state.safetensors'));
+  const kept = await step('kept'),
+    less = await step('less', '--memory', String((peak - 1) / 1e6)),
+    none = await step('none-fits', '--memory', String((recomputing.peak - 1) / 1e6));
+  assert.is(less.code, 0, less.stderr);
+  assert.ok(bits(kept).equals(bits(less)));
+  assert.is(none.code, 1);
+  assert.match(none.stderr, /this run takes .*, blocks recomputed, and .* are there; lower --micro-batch/);
+  assert.not(fs.existsSync(path.join(none.out, 'state.safetensors')));
 });
 
 test('what is wrong is named, and what was saved stays', async () => {

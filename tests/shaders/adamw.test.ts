@@ -1,4 +1,5 @@
 import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { adamw, adamwStep } from '../../shaders/adamw.ts';
 import { bf16, close, device, numbers, run, shapeError, tensor } from '../gpu.ts';
 
@@ -62,6 +63,28 @@ test('a gradient of zeros moves a weight by its decay alone', async () => {
     adamw(p, state, of(0), tensor('f32', [1], [0]), tensor('f32', [4], adamwStep(0.1, 1, settings, 0)), settings),
   );
   close(await device.read(state.master), Array(3).fill(2 * (1 - 0.1 * 0.02)), 1e-7);
+});
+
+test('a gradient that is no number changes nothing', async () => {
+  const of = (...x: number[]) => tensor('f32', [3], x);
+  for (const [g, norm] of [
+    [Number.NaN, Number.NaN],
+    [1e30, Infinity],
+  ]) {
+    const state = { master: of(2, 3, 4), moment1: of(5, 6, 7), moment2: of(8, 9, 1), average: of(1, 2, 3) };
+    const rates = tensor('f32', [4], adamwStep(0.1, 1, settings, 0.5));
+    await run((p) => adamw(p, state, of(0, g, 1), tensor('f32', [1], [norm]), rates, settings));
+    const found = await Promise.all(Object.values(state).map((t) => device.read(t)));
+    assert.equal(
+      found.map((x) => [...x]),
+      [
+        [2, 3, 4],
+        [5, 6, 7],
+        [8, 9, 1],
+        [1, 2, 3],
+      ],
+    );
+  }
 });
 
 test('operands that do not fit are errors that name them', () => {

@@ -20,15 +20,16 @@ const tiny = JSON.parse(fs.readFileSync('tests/training/tiny.json', 'utf8')) as 
     (file) => [file, fs.readFileSync(`checkpoints/emoji/${file}`, 'utf8')] as const,
   );
 
-for (const [learn, precision, micro_batch] of [
-  ['all', 'f32', 2],
-  ['paper', 'bf16', 3],
-] as [Learn, 'bf16' | 'f32', number][]) {
-  test(`${learn} in ${precision}, ${micro_batch} at once`, async () => {
+for (const [learn, precision, micro_batch, recompute] of [
+  ['all', 'f32', 2, false],
+  ['paper', 'bf16', 3, false],
+  ['all', 'bf16', 2, true],
+] as [Learn, 'bf16' | 'f32', number, boolean][]) {
+  test(`${learn} in ${precision}, ${micro_batch} at once${recompute ? ', recomputing' : ''}`, async () => {
     const checkpoint = randomCheckpoint(tiny, 'tiny', 1, texts),
       config = await readConfig(checkpoint),
       settings = trainingSettings({ steps: 2, batch: 5, micro_batch, draws: 2 });
-    const plan = await planTraining(checkpoint, config, words, settings, learn, { device, precision });
+    const plan = await planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute });
     const { memory } = device,
       before = memory.held;
     memory.peak = before;
@@ -36,7 +37,7 @@ for (const [learn, precision, micro_batch] of [
       { resolution } = config.image_tokenizer;
     const { tokens } = await model.encodePixels(new Float32Array(3 * resolution ** 2)),
       items = words.map((word) => ({ ...word, tokens }));
-    const run = await TrainingRun.begin(model, { items }, settings, learn);
+    const run = await TrainingRun.begin(model, { items }, settings, learn, recompute);
     for await (const { loss } of run.steps(() => false)) assert.ok(loss > 0);
     const { peak } = memory;
     await run.release();
@@ -50,12 +51,35 @@ for (const [learn, precision, micro_batch] of [
   });
 }
 
+for (const precision of ['f32', 'bf16'] as const) {
+  test(`recomputing learns the same bits in ${precision}`, async () => {
+    const learned: Float32Array[] = [];
+    for (const recompute of [false, true]) {
+      const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, texts), { device, precision, learns: true }),
+        settings = trainingSettings({ steps: 2, batch: 5, micro_batch: 3, draws: 2 }),
+        { image_tokens, image_tokenizer } = model.config,
+        tokens = Float32Array.from({ length: image_tokens * image_tokenizer.embed_dim }, (_, i) => Math.sin(i));
+      const items = words.map((word) => ({ ...word, tokens })),
+        run = await TrainingRun.begin(model, { items }, settings, 'all', recompute);
+      for await (const { loss } of run.steps(() => false)) assert.ok(loss > 0);
+      for (const { master } of run.optimiser.states) learned.push(new Float32Array(await device.readRows(master)));
+      await run.release();
+      await model.close();
+    }
+    const tensors = learned.length / 2;
+    for (let i = 0; i < tensors; i++) assert.equal(learned[i], learned[tensors + i], `tensor ${i}`);
+  });
+}
+
 test('a model that is far too large for this machine is planned, too', async () => {
   const checkpoint = randomCheckpoint(JSON.parse(fs.readFileSync('configs/mmar-0.5b.json', 'utf8')), '0.5b', 1, texts),
     settings = trainingSettings({ steps: 1, batch: 1, draws: 1 });
-  const plan = await planTraining(checkpoint, await readConfig(checkpoint), words, settings, 'paper');
+  const config = await readConfig(checkpoint),
+    plan = await planTraining(checkpoint, config, words, settings, 'paper'),
+    less = await planTraining(checkpoint, config, words, settings, 'paper', { recompute: true });
   assert.ok(plan.learned > 500e6 && plan.learned < 650e6, `${plan.learned} learn`);
   assert.ok(plan.peak > plan.weights + 16 * plan.learned, `${plan.peak} at the peak`);
+  assert.ok(4 * less.activations < plan.activations, `${less.activations} of ${plan.activations} with recomputing`);
 });
 
 test.run();
