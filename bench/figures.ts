@@ -4,6 +4,7 @@ import { parseConfig } from '../model/config.ts';
 import { MMAR } from '../model/mmar.ts';
 import { declaredCheckpoint } from '../model/random_weights.ts';
 import { Sequence } from '../model/sequence.ts';
+import { ploraOf } from '../model/system.ts';
 import { planSystem } from '../model/variants/index.ts';
 import { permutation } from '../shaders/random.ts';
 import type { ModelRow } from './report.ts';
@@ -22,6 +23,7 @@ export async function madeModel(device: Device, json: unknown, name: string): Pr
   const checkpoint = declaredCheckpoint(json, name);
   const system = planSystem(checkpoint, parseConfig(json, name), 'bf16', device.maxBinding);
   await makeWeights(device, system.weights);
+  if (ploraOf(system, undefined) === 'merged') await system.weights.merge(device);
   return new MMAR(device, checkpoint, system, {});
 }
 

@@ -19,6 +19,7 @@ const { values } = parseArgs({
     model: { type: 'string' },
     adapter: { type: 'string' },
     precision: { type: 'string', default: 'bf16' },
+    plora: { type: 'string' },
     json: { type: 'boolean', default: false },
     cold: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
@@ -108,6 +109,7 @@ const base = processPeak(),
 const model = await loadMMAR(checkpoint, {
   device,
   precision: values.precision as 'bf16',
+  plora: values.plora as 'merged' | undefined,
   available: device.software ? availableMemory() : undefined,
 });
 const seconds = since(start),

@@ -41,6 +41,7 @@ export function withModel<T>(
     const model = await loadMMAR(opened.checkpoint, {
       precision: options.precision,
       learns: options.learns,
+      plora: options.plora,
       platform: nodePlatform,
       ...opened.loading(),
     });

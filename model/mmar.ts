@@ -29,7 +29,7 @@ import { type Config, parseConfig } from './config.ts';
 import { type Drawing, type DrawingInput, type DrawingShape, joined } from './drawing.ts';
 import { ImageCodec } from './image_codec.ts';
 import { pictureOf } from './pictures.ts';
-import { checkPlan, planMemory } from './plan.ts';
+import { checkPlan, fitsInto, planMemory } from './plan.ts';
 import { conversation, Reader } from './reader.ts';
 import type { DecodeSettings, Segment } from './sequence.ts';
 import {
@@ -42,7 +42,7 @@ import {
   resolveSettings,
   type SettingsTable,
 } from './settings.ts';
-import type { System } from './system.ts';
+import { type PLoRA, ploraOf, type System } from './system.ts';
 import { type TraceTensors, trace } from './trace.ts';
 import { Turns } from './turns.ts';
 import { planSystem } from './variants/index.ts';
@@ -57,6 +57,8 @@ export interface LoadOptions {
   available?: number;
   /** Whether it is to be trained: with `f32`, its weights are f32 too. */
   learns?: boolean;
+  /** How image tokens meet PLoRA: `merged` (the default in bf16, but for `vq` and where it takes much memory) or `separate`. */
+  plora?: PLoRA;
   /** Decodes pictures that are given as files; without it they are given as pixels. */
   platform?: Platform;
   /** Called when the model was closed: lets go of the device where it is the model's own. */
@@ -72,14 +74,19 @@ export interface LoadOptions {
  * and `device` where the device cannot hold it, `cancelled` where the signal was aborted; then nothing stays on the device.
  */
 export async function loadMMAR(from: Source | Checkpoint, options: LoadOptions): Promise<MMAR> {
-  const { device, precision = 'bf16', available, learns, onProgress, signal } = options;
+  const { device, precision = 'bf16', available = Infinity, learns, onProgress, signal } = options;
   const checkpoint = 'tensors' in from ? from : await openCheckpoint(from, signal);
   const config = await readConfig(checkpoint, signal);
   const system = planSystem(checkpoint, config, precision, device.maxBinding, learns);
   system.weights.check(checkpoint); // the rehearsal takes the config's word for every size
-  checkPlan(await planMemory(checkpoint, config, { device, precision }), checkpoint.source.name, available);
+  const planned = { device, precision, plora: ploraOf(system, options.plora, learns) };
+  let plan = await planMemory(checkpoint, config, planned);
+  if (options.plora === undefined && plan.plora === 'merged' && !fitsInto(plan, available))
+    plan = await planMemory(checkpoint, config, { ...planned, plora: 'separate' });
+  checkPlan(plan, checkpoint.source.name, available);
   try {
     await system.weights.load(device, checkpoint, onProgress, signal);
+    if (plan.plora === 'merged') await system.weights.merge(device, signal);
     const generation = ((await checkpoint.json('generation_config.json', signal)) ?? {}) as Record<string, unknown>;
     return new MMAR(device, checkpoint, system, generation, options);
   } catch (error) {

@@ -7,6 +7,7 @@ import { permutation } from '../shaders/random.ts';
 import type { Config } from './config.ts';
 import { Sequence } from './sequence.ts';
 import { type DrawingSettings, defaultSettings } from './settings.ts';
+import { type PLoRA, ploraOf } from './system.ts';
 import { planSystem } from './variants/index.ts';
 import type { Activations } from './weights.ts';
 
@@ -23,6 +24,7 @@ export interface TaskMemory {
 /** What a model will take on a device, in bytes. */
 export interface MemoryPlan {
   precision: Activations;
+  plora: PLoRA;
   /** Element type of the weights on the device. */
   weightType: string;
   weights: number;
@@ -41,6 +43,8 @@ export interface PlanOptions {
   /** Whose limits count; those that WebGPU guarantees unless given. */
   device?: Device;
   precision?: Activations;
+  /** As the system does best unless given. */
+  plora?: PLoRA;
   settings?: Partial<DrawingSettings>;
   /** Tokens of the prompt, and of the question and its answer. */
   textTokens?: number;
@@ -56,12 +60,14 @@ const loadingBytes = 256 * 2 ** 20;
 export async function planMemory(
   checkpoint: Checkpoint,
   config: Config,
-  { device, precision = 'bf16', settings = {}, textTokens = 128 }: PlanOptions = {},
+  { device, precision = 'bf16', plora: asked, settings = {}, textTokens = 128 }: PlanOptions = {},
 ): Promise<MemoryPlan> {
   const dry = dryDevice(device);
   const on = dry.device;
   const system = planSystem(checkpoint, config, precision, on.maxBinding);
+  const plora = ploraOf(system, asked);
   system.weights.allocate(on);
+  if (plora === 'merged') await system.weights.merge(on);
   const weights = on.memory.held;
   const split = system.weights.tensors
     .filter(({ pieces }) => pieces.length > 1)
@@ -92,6 +98,7 @@ export async function planMemory(
   for await (const _ of reading.decode(answer));
   return {
     precision,
+    plora,
     weightType: system.weights.type,
     weights,
     split,
@@ -112,13 +119,13 @@ function task({ device, held }: DryDevice, weights: number): TaskMemory {
 export const gigabytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
+export const fitsInto = ({ drawingPeak }: MemoryPlan, available: number): boolean =>
+  drawingPeak + loadingBytes <= available;
+
 /** Throws `adapter`, with the numbers and the choices, where a plan does not fit into `available` bytes. */
-export function checkPlan(
-  { weights, drawing, drawingPeak, precision, weightType }: MemoryPlan,
-  name: string,
-  available = Infinity,
-): void {
-  if (drawingPeak + loadingBytes <= available) return;
+export function checkPlan(plan: MemoryPlan, name: string, available: number): void {
+  if (fitsInto(plan, available)) return;
+  const { weights, drawing, drawingPeak, precision, plora, weightType } = plan;
   const items = [
     `weights ${gigabytes(weights)}`,
     `caches ${gigabytes(drawing.caches)}`,
@@ -128,6 +135,7 @@ export function checkPlan(
   ];
   const choices = [
     ...(weightType === 'f32' || precision === 'f32' ? ['--precision bf16'] : []),
+    ...(plora === 'merged' ? ['--plora separate'] : []),
     'a smaller model',
     'fewer layers (--set llm.num_hidden_layers=N)',
     'the text model alone (mmar chat)',

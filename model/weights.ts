@@ -7,6 +7,7 @@ import { DTYPE_BYTES, type DType, toBf16, toF32 } from '../loaders/safetensors.t
 import type { Conv } from '../shaders/conv2d.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
 import type { Linear } from '../shaders/linear.ts';
+import { mergeable, mergeLowRank } from '../shaders/merge_low_rank.ts';
 import {
   type Axis,
   type Block,
@@ -40,7 +41,9 @@ const slots = 6; // chunks that are read or uploaded at once
  * the way, so that one kernel serves them and nothing is held twice.
  */
 export class Weights {
-  private readonly plan: { tensor: Tensor; blocks: Block[] }[] = [];
+  private plan: { tensor: Tensor; blocks: Block[] }[] = [];
+  /** Layers with a low-rank part. */
+  private readonly lowRank: Linear[] = [];
   private readonly tables: { tensor: Tensor; values: ArrayLike<number> }[] = [];
   /** Every tensor asked for, with its shape. */
   readonly required = new Map<string, number[]>();
@@ -59,6 +62,17 @@ export class Weights {
   /** Every tensor of the device, and which of the checkpoint's lie where in it. */
   get layout(): readonly { tensor: Tensor; blocks: readonly Block[] }[] {
     return this.plan;
+  }
+
+  /** Whether low-rank parts are merged into matrices of their own. */
+  get merged(): boolean {
+    return this.lowRank.some((layer) => layer.merged);
+  }
+
+  /** What merging would add to the weights, as a part of them. */
+  get mergingAdds(): number {
+    const added = this.lowRank.map(({ weight, lora }) => weight.bytes - (lora ? lora.a.bytes + lora.b.bytes : 0));
+    return added.reduce((sum, bytes) => sum + bytes, 0) / this.bytes;
   }
 
   get tensors(): Tensor[] {
@@ -167,7 +181,7 @@ export class Weights {
       if (i < parts.length - 1 || heads) out = roundUp(out, 4);
     });
     const name = parts.map((p) => p.prefix).join('+');
-    return {
+    const layer: Linear = {
       weight: this.add(name, [out, inPadded], weight),
       bias: options.bias ? this.add(`${name}.bias`, [out], bias) : undefined,
       lora: lora && {
@@ -177,6 +191,8 @@ export class Weights {
         firstColumns,
       },
     };
+    if (lora) this.lowRank.push(layer);
+    return layer;
   }
 
   private add(name: string, shape: number[], blocks: Block[]): Tensor {
@@ -215,9 +231,7 @@ export class Weights {
 
   /** Gives every tensor its memory, and tables their values. */
   allocate(device: Device): void {
-    for (const { tensor } of [...this.plan, ...this.tables])
-      for (const piece of tensor.pieces)
-        piece.buffer ??= device.memory.create(Math.max(1, piece.rows) * tensor.rowBytes, tensor.name);
+    for (const { tensor } of [...this.plan, ...this.tables]) allocate(device, tensor);
     for (const { tensor, values } of this.tables) device.write(tensor, packRows('f32', tensor.cols, values));
   }
 
@@ -288,6 +302,32 @@ export class Weights {
   }
 
   /**
+   * Merges each low-rank part into a copy of its layer's matrix, for image tokens; A and B then go, a layer at a time, so that
+   * no more than one layer is held both ways. Throws `adapter` where the device has no memory for it.
+   */
+  async merge(device: Device, signal?: AbortSignal): Promise<void> {
+    for (const layer of this.lowRank) {
+      const { weight, lora } = layer;
+      if (!lora || !mergeable(layer)) continue;
+      const merged = new Tensor(`${weight.name} merged`, weight.type, weight.shape, this.maxBinding);
+      this.plan.push({ tensor: merged, blocks: [] }); // who catches an error releases it with the others
+      device.gpu.pushErrorScope('out-of-memory');
+      allocate(device, merged);
+      const failure = await device.gpu.popErrorScope();
+      if (failure) throw new MMARError('adapter', `the adapter has no memory for ${merged}; choose --plora separate`);
+      device.copy(weight, merged);
+      const program = await device.record(merged.name, (p) => mergeLowRank(p, layer, merged));
+      await device.queue.run(program, signal);
+      await device.queue.idle(signal);
+      program.destroy();
+      layer.merged = merged;
+      layer.lora = undefined;
+      for (const gone of [lora.a, lora.b]) device.release(gone);
+      this.plan = this.plan.filter(({ tensor }) => tensor !== lora.a && tensor !== lora.b);
+    }
+  }
+
+  /**
    * A tensor of the checkpoint as it is on the device now, in the file's order: bf16 bits, or f32. Throws `usage` where the
    * device does not have all of it.
    */
@@ -306,6 +346,11 @@ export class Weights {
   release(device: Device): void {
     for (const { tensor } of [...this.plan, ...this.tables]) device.release(tensor);
   }
+}
+
+function allocate(device: Device, tensor: Tensor): void {
+  for (const piece of tensor.pieces)
+    piece.buffer ??= device.memory.create(Math.max(1, piece.rows) * tensor.rowBytes, tensor.name);
 }
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

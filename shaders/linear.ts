@@ -15,6 +15,8 @@ export interface Linear {
   /** [out] */
   bias?: Tensor;
   lora?: LowRank;
+  /** W with the low-rank part added (`mergeLowRank`): serves image tokens in its place. */
+  merged?: Tensor;
 }
 
 /** PLoRA's low-rank parts (spec section 3.7) of one to three fused projections. */
@@ -55,9 +57,14 @@ export interface LinearOptions {
 export function linear(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions = {}): Tensor {
   if (options.norm) {
     const { norm, ...rest } = options,
-      fused = p.tape || rest.lora ? undefined : fuseNorm(p, x, layer.weight, norm);
+      low = rest.lora && !layer.merged,
+      fused = p.tape || low ? undefined : fuseNorm(p, x, layer.weight, norm);
     if (!fused) return linear(p, normalize(p, x, norm), layer, rest);
     return product(p, x, layer, rest, fused).y;
+  }
+  if (options.lora && layer.merged) {
+    const { weight, merged, bias } = layer;
+    return linear(p, x, { weight: merged, bias }, { name: weight.name, ...options, lora: false });
   }
   const { weight, bias, lora } = layer,
     { act = 'none', gate, residual, type, into, name = weight.name } = options;

@@ -51,6 +51,8 @@ export function chooseLearned(weights: Weights, learn: Learn, variant: Config['v
         `no tensor is called ${without}; mmar inspect lists them, the tokenizer's cannot learn`,
       );
   }
+  if (weights.merged)
+    throw new MMARError('usage', 'PLoRA is merged into the weights, so nothing can learn; load the model with learns');
   const chosen: Learned[] = [];
   for (const { tensor, blocks } of weights.layout) {
     const some = blocks.filter(({ name }) => learns(name, learn, variant));

@@ -20,6 +20,7 @@ import type {
   StepPicture,
 } from '../model/api.ts';
 import type { ImageInput } from '../model/pictures.ts';
+import type { PLoRA } from '../model/system.ts';
 import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
 import type { DeviceOptions } from '../platform/browser.ts';
@@ -38,6 +39,8 @@ export type { LoadState } from './protocol.ts';
 export interface WorkerLoadOptions {
   /** `bf16` (the default) or `f32`: how activations are kept between operations. */
   precision?: Activations;
+  /** How image tokens meet PLoRA, as in `LoadOptions`. */
+  plora?: PLoRA;
   /** Whether what is loaded from an address is kept in this browser; it is unless this is false. */
   keep?: boolean;
   onProgress?: (state: LoadState) => void;
@@ -89,12 +92,12 @@ export class WorkerEngine {
    */
   async loadMMAR(
     from: string | URL | Map<string, Blob>,
-    { precision, keep = true, onProgress, signal }: WorkerLoadOptions = {},
+    { precision, plora, keep = true, onProgress, signal }: WorkerLoadOptions = {},
   ): Promise<WorkerMMAR> {
     const where = from instanceof Map ? from : addressOf(String(from));
     const description = await this.call<ModelDescription>(
       'load',
-      [where, { precision, keep }],
+      [where, { precision, plora, keep }],
       signal,
       onProgress as (value: unknown) => void,
     );

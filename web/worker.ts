@@ -17,6 +17,7 @@ import type {
 } from '../model/api.ts';
 import { loadMMAR, type MMAR } from '../model/mmar.ts';
 import { openPlace } from '../model/place.ts';
+import type { PLoRA } from '../model/system.ts';
 import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
 import { scatter } from '../numerics/scatter.ts';
@@ -79,7 +80,7 @@ const methods = {
   async load(
     context: CallContext,
     from: string | Map<string, Blob>,
-    { precision, keep }: { precision?: Activations; keep?: boolean },
+    { precision, plora, keep }: { precision?: Activations; plora?: PLoRA; keep?: boolean },
   ): Promise<ModelDescription> {
     if (!device) await methods.openDevice(context, {});
     const { signal, event } = context;
@@ -100,6 +101,7 @@ const methods = {
       const model = await loadMMAR(checkpoint, {
         device: device!,
         precision,
+        plora,
         platform: browserPlatform,
         onProgress: (progress) => meter.set(progress),
         signal,

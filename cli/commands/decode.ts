@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { pixelsToPicture } from '../../loaders/image.ts';
 import { beside, checkOutput, readPicture, readTensors, writePicture } from '../files.ts';
-import { type CommonOptions, option, someText, withCommon } from '../options.ts';
+import { type CommonOptions, noLLM, option, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
 import { psnrTo } from '../psnr.ts';
 import { withModel } from '../session.ts';
@@ -32,7 +32,7 @@ async function decode(file: string, options: CommonOptions & { output?: string; 
   const tokens = (await readTensors(file)).tensors.get('tokens');
   if (!tokens) throw new MMARError('file', `${file} has no tensor tokens; give a file that mmar encode wrote`);
   await withModel(
-    options,
+    noLLM(options),
     async ({ model, progress, signal }) => {
       const { resolution } = model.config.image_tokenizer,
         start = performance.now();

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { TraceTensors } from '../../model/trace.ts';
 import { beside, checkOutput, readPicture, writeTensors } from '../files.ts';
-import { type CommonOptions, option, someText, withCommon } from '../options.ts';
+import { type CommonOptions, noLLM, option, someText, withCommon } from '../options.ts';
 import { secondsSince } from '../progress.ts';
 import { psnrTo } from '../psnr.ts';
 import { withModel } from '../session.ts';
@@ -34,7 +34,7 @@ async function encode(file: string, options: CommonOptions & { output?: string }
   const output = options.output ?? beside(file, '.safetensors');
   checkOutput(output, '.safetensors');
   const picture = await readPicture(file);
-  await withModel(options, async ({ model, progress, signal }) => {
+  await withModel(noLLM(options), async ({ model, progress, signal }) => {
     const { resolution } = model.config.image_tokenizer,
       start = performance.now();
     progress.busy('encoding');

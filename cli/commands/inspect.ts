@@ -7,13 +7,14 @@ import { readConfig } from '../../model/mmar.ts';
 import { withSettings } from '../../model/overrides.ts';
 import { type MemoryPlan, planMemory } from '../../model/plan.ts';
 import { declaredCheckpoint } from '../../model/random_weights.ts';
+import type { PLoRA } from '../../model/system.ts';
 import { planSystem } from '../../model/variants/index.ts';
 import type { Activations } from '../../model/weights.ts';
 import { availableMemory } from '../../platform/memory.ts';
 import { closeGPU, nodeAdapter } from '../../platform/node_gpu.ts';
 import { type CheckpointOptions, openComposed, withCheckpoint } from '../checkpoint.ts';
 import { snakeKeys } from '../json.ts';
-import { oneOf, option, someText } from '../options.ts';
+import { oneOf, option, ploraOption, someText } from '../options.ts';
 import { megabytes, table } from '../progress.ts';
 import { quietNativeWarnings } from '../quiet.ts';
 import { stopSignal } from '../stop.ts';
@@ -31,6 +32,7 @@ interface Options extends CheckpointOptions {
   plan?: boolean;
   adapter?: string;
   precision: Activations;
+  plora?: PLoRA;
   json?: boolean;
 }
 
@@ -63,13 +65,14 @@ export function addInspect(program: Command): void {
     .addOption(
       option('--precision <type>', 'activations of the plan: bf16 or f32', oneOf('bf16', 'f32')).default('bf16'),
     )
+    .addOption(ploraOption())
     .option('--json', 'print one JSON object')
     .addHelpText('after', examples)
     .action(inspect);
 }
 
 async function inspect(dir: string | undefined, options: Options): Promise<void> {
-  const { config: name, set, json, precision } = options;
+  const { config: name, set, json } = options;
   const checkpoint = name
     ? declaredCheckpoint(withSettings(readConfigFile(name), set ?? {}), name)
     : await openComposed({ ...options, model: dir ?? options.model });
@@ -78,7 +81,7 @@ async function inspect(dir: string | undefined, options: Options): Promise<void>
     const config = await readConfig(checkpoint, stopSignal);
     const parts = sumUp(checkpoint),
       found = planSystem(checkpoint, config, 'bf16').weights.compare(checkpoint);
-    const plan = options.plan ? await planFor(checkpoint, config, precision, options.adapter) : undefined;
+    const plan = options.plan ? await planFor(checkpoint, config, options) : undefined;
     if (json) console.log(JSON.stringify({ model: source.name, config, parts, ...found, plan: snakeKeys(plan) }));
     else
       console.log(
@@ -112,16 +115,15 @@ interface Planned extends MemoryPlan {
 async function planFor(
   checkpoint: Checkpoint,
   config: Config,
-  precision: Activations,
-  choice?: string,
+  { precision, plora, adapter: choice }: Options,
 ): Promise<Planned> {
-  if (!choice) return planMemory(checkpoint, config, { precision });
+  if (!choice) return planMemory(checkpoint, config, { precision, plora });
   quietNativeWarnings();
   const { adapter, name } = await nodeAdapter(choice),
     device = await Device.open(adapter);
   try {
     return {
-      ...(await planMemory(checkpoint, config, { precision, device })),
+      ...(await planMemory(checkpoint, config, { precision, plora, device })),
       adapter: name,
       available: device.software ? availableMemory() : undefined,
     };
@@ -139,6 +141,7 @@ function planLines({
   peak,
   split,
   precision,
+  plora,
   weightType,
   adapter,
   available,
@@ -149,7 +152,7 @@ function planLines({
     megabytes(pick(both)),
   ];
   return [
-    `memory on the device: weights ${weightType}, activations ${precision}, ${adapter ?? 'the limits that WebGPU guarantees'}`,
+    `memory on the device: weights ${weightType}, activations ${precision}, PLoRA ${plora}, ${adapter ?? 'the limits that WebGPU guarantees'}`,
     '',
     ...table([
       ['', 'to draw', 'to draw and read'],

@@ -32,6 +32,7 @@ export class MMARSystem implements System {
   readonly vit: EmbeddingViT;
   readonly llm: Qwen2;
   readonly diffusion: DiffusionMLP;
+  readonly plora = 'merged';
   readonly settings;
   readonly traces = mmarTraces;
 

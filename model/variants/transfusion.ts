@@ -23,6 +23,7 @@ export class TransfusionSystem implements System {
   readonly llm: Qwen2;
   readonly projections: TransfusionProjections;
   readonly process: DiffusionProcess;
+  readonly plora = 'merged';
   readonly settings;
   readonly traces = transfusionTraces;
 

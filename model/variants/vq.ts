@@ -31,6 +31,8 @@ export class VQSystem implements System {
   readonly vit: EmbeddingViT;
   readonly llm: Qwen2;
   readonly head: ImageHead;
+  /** Codes are chosen: where two are close another rounding takes the other, and every later choice with it. */
+  readonly plora = 'separate';
   readonly settings;
   readonly traces = vqTraces;
 
