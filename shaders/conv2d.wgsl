@@ -12,11 +12,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let strip = shape.first_group + group.y;
   let row = strip / shape.tiles;
   let col = (strip % shape.tiles) * ${tile_m}u;
-  let w_pitch = 9u * shape.in_quads;
-  let w0 = 4u * quad * w_pitch;
-  let w1 = min(4u * quad + 1u, shape.channels - 1u) * w_pitch;
-  let w2 = min(4u * quad + 2u, shape.channels - 1u) * w_pitch;
-  let w3 = min(4u * quad + 3u, shape.channels - 1u) * w_pitch;
+#for n in 4
+  let channel#n = min(4u * quad + #nu, shape.channels - 1u);
+#endfor
 #for i in ${tile_m}
   var c#i = vec4<f32>();
 #endfor
@@ -34,10 +32,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
     for (var k = 0u; k < shape.in_quads; k++) {
       let at = tap * shape.in_quads + k;
-      let a = from_${w}(w[w0 + at]);
-      let b = from_${w}(w[w1 + at]);
-      let c = from_${w}(w[w2 + at]);
-      let d = from_${w}(w[w3 + at]);
+      let a = load_w(channel0, at);
+      let b = load_w(channel1, at);
+      let c = load_w(channel2, at);
+      let d = load_w(channel3, at);
 #for i in ${tile_m}
       {
         let v = from_${x}(x[x#i + k]) * inside#i;

@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let left#i = i32(pixel#i % shape.width * ${stride}u) - ${pad};
 #endfor
 #for i in ${w_loads}
-  let w#i = min(4u * first_quad + line + #iu * ${lines}u, shape.channels - 1u) * all;
+  let channel#i = min(4u * first_quad + line + #iu * ${lines}u, shape.channels - 1u);
 #endfor
   for (var k = 0u; k < all; k += depth) {
     let at = min(k + deep, all - 1u);
@@ -49,13 +49,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let xv#i = x[pixel_at(y#i, x#i) * shape.in_quads + at % shape.in_quads];
 #endfor
 #for i in ${w_loads}
-    let wv#i = w[w#i + at];
+    let wv#i = load_w(channel#i, at);
 #endfor
 #for i in ${x_loads}
     x_tile[to_x + #iu * ${lines}u] = from_${x}(select(${x}x4(), xv#i, inside#i));
 #endfor
 #for i in ${w_loads}
-    w_tile[to_w + #iu * ${lines}u / 4u] = from_${w}(wv#i);
+    w_tile[to_w + #iu * ${lines}u / 4u] = wv#i;
 #endfor
     workgroupBarrier();
 #include "lib/tile_product.wgsl"

@@ -21,7 +21,7 @@ const [part, parts] = values.part.split('/').map(Number),
   minutes = 3,
   wanted = 0.95;
 
-/** All mistakes: of each JSON here its files, the text before and after, and the test that must notice. */
+/** All mistakes: of each JSON here its files, the text before and after, the test that must notice, and which of its cases. */
 function mistakes() {
   const here = path.join(root, 'tests/mutants'),
     lists = fs.readdirSync(here).filter((file) => file.endsWith('.json'));
@@ -39,8 +39,8 @@ async function makeCopy() {
   process.on('exit', () => fs.rmSync(place, { recursive: true, force: true }));
   fs.cpSync(root, place, { recursive: true, filter: (file) => !left.test(path.relative(root, file)) });
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(place, 'node_modules'));
-  const { buildNode } = await import(pathToFileURL(path.join(place, 'esbuild.config.mjs')));
-  return { place, buildNode };
+  const { buildNode, wgsl } = await import(pathToFileURL(path.join(place, 'esbuild.config.mjs')));
+  return { place, buildNode, wgsl };
 }
 
 /** Tests that run now: they go when this process goes. */
@@ -50,17 +50,27 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
+/** The test runner, which leaves out the tests whose names `MMAR_ONLY` does not match. */
+const someTests = {
+  name: 'some tests',
+  setup(build) {
+    const shim = path.join(root, 'tests/mutants/some_tests.mjs');
+    build.onResolve({ filter: /^uvu$/ }, ({ importer }) => (importer === shim ? undefined : { path: shim }));
+  },
+};
+
 /** Builds and runs one test of a copy up to its first failure: `passed`, `failed`, `hung`, or `unbuilt`. */
-async function outcome({ place, buildNode }, test) {
+async function outcome({ place, buildNode, wgsl }, { test, only = '' }) {
   try {
-    await buildNode([`tests/${test}.test.ts`], 'dist', { absWorkingDir: place, logLevel: 'silent' });
+    const entry = `tests/${test}.test.ts`;
+    await buildNode([entry], 'dist', { absWorkingDir: place, logLevel: 'silent', plugins: [wgsl, someTests] });
   } catch {
     return 'unbuilt';
   }
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [`dist/tests/${test}.test.mjs`], {
       cwd: place,
-      env: { ...process.env, MMAR_ADAPTER: values.adapter, MMAR_BROWSER: 'chromium' },
+      env: { ...process.env, MMAR_ONLY: only, MMAR_ADAPTER: values.adapter, MMAR_BROWSER: 'chromium' },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     running.add(child);
@@ -87,25 +97,25 @@ const list = mistakes(),
 let noticed = 0;
 
 /** Puts one mistake in, and says whether it was noticed. */
-async function tryMistake(copy, { file, before, after, test }) {
+async function tryMistake(copy, mistake) {
+  const { file, before, after, test, only = '' } = mistake;
   const at = path.join(copy.place, file),
     text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : '',
     name = `${file}: ${before.trim()} → ${after.trim() || '(nothing)'} [${test}]`.replace(/\s+/g, ' ');
   const found = text.split(before).length - 1;
   const useful = found === 1;
-  if (useful && !sound.has(test)) sound.set(test, outcome(copy, test));
-  if (!useful || (await sound.get(test)) !== 'passed') {
+  const key = `${test} ${only}`;
+  if (useful && !sound.has(key)) sound.set(key, outcome(copy, mistake));
+  if (!useful || (await sound.get(key)) !== 'passed') {
     useless.push(name);
-    console.log(
-      `? ${name}: ${useful ? `its test ${await sound.get(test)} without a mistake` : `${found} such places`}`,
-    );
+    console.log(`? ${name}: ${useful ? `its test ${await sound.get(key)} without a mistake` : `${found} such places`}`);
     return;
   }
   fs.writeFileSync(
     at,
     text.replace(before, () => after),
   );
-  const result = await outcome(copy, test);
+  const result = await outcome(copy, mistake);
   fs.writeFileSync(at, text);
   if (result === 'unbuilt') useless.push(name);
   else if (result === 'passed') unnoticed.push(name);

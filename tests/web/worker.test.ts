@@ -33,6 +33,12 @@ await inBrowsers('worker', (test) => {
       for await (const { text } of model.describeStream({ image: alone.picture, max_new_tokens: 4, temperature: 0 }))
         said += text;
 
+      const { width, height, data } = alone.picture;
+      const pixels = new ImageData(new Uint8ClampedArray(data), width, height);
+      const kinds = { picture: alone.picture, pixels, bitmap: await createImageBitmap(pixels) };
+      const encoded: Record<string, number[]> = {};
+      for (const [kind, image] of Object.entries(kinds)) encoded[kind] = [...(await model.encode({ image })).tokens];
+
       const stopped: string[] = [];
       const stop = async (call: (signal: AbortSignal) => Promise<unknown>) => {
         const control = new AbortController();
@@ -66,6 +72,7 @@ await inBrowsers('worker', (test) => {
         second: [...second.tokens],
         answer: answer.text,
         said,
+        encoded,
         stopped,
         closed,
         message,
@@ -79,6 +86,9 @@ await inBrowsers('worker', (test) => {
     assert.not.equal(got.second, got.alone);
     assert.ok(got.answer.length > 0);
     assert.is(got.said, got.answer);
+    assert.ok(got.encoded.picture.some((value) => value !== got.encoded.picture[0]));
+    assert.equal(got.encoded.pixels, got.encoded.picture);
+    assert.equal(got.encoded.bitmap, got.encoded.picture);
     assert.equal(got.stopped, ['cancelled', 'cancelled', 'cancelled']);
     assert.is(got.closed, 'usage');
     assert.match(got.message, /the graphics device was lost/);
