@@ -1,0 +1,220 @@
+// A training step of the carried model: forward, backward, the optimiser's, and the same in PyTorch.
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { performance as nodePerformance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { openComposed } from '../cli/checkpoint.ts';
+import { Device } from '../engine/device.ts';
+import type { Program } from '../engine/program.ts';
+import { loadMMAR } from '../model/mmar.ts';
+import { nodeAdapter } from '../platform/node_gpu.ts';
+import { Batches } from '../training/batch.ts';
+import { drawExample, drawNoise } from '../training/examples.ts';
+import { graphOf } from '../training/graph_of.ts';
+import { chooseLearned } from '../training/learned.ts';
+import { Optimiser } from '../training/optimiser.ts';
+import { trainingSettings } from '../training/settings.ts';
+import { Trainer } from '../training/trainer.ts';
+import { median } from './measure.ts';
+import { Stopwatch } from './stopwatch.ts';
+
+const { values } = parseArgs({
+  options: {
+    adapter: { type: 'string' },
+    precision: { type: 'string', default: 'bf16' },
+    batch: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '7' },
+    python: { type: 'string', default: '/usr/bin/python3' },
+    profile: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const folder = 'checkpoints/emoji',
+  precision = values.precision as 'bf16' | 'f32',
+  batchSize = Number(values.batch),
+  settings = trainingSettings({ batch: batchSize, micro_batch: batchSize });
+
+const { adapter, name } = await nodeAdapter(values.adapter),
+  device = await Device.open(adapter),
+  programs: Program[] = [],
+  record = device.record.bind(device);
+// Every program is known to the profile.
+device.record = async (...args) => {
+  const program = await record(...args);
+  if (!program.name.startsWith('begin')) programs.push(program); // that one is gone once it has run
+  return program;
+};
+const model = await loadMMAR(await openComposed({ model: folder }), { device, precision, learns: true }),
+  { system } = model,
+  { image_tokens, image_tokenizer } = system.config;
+
+// Half of the examples are drawn, half are read; what they show does not matter.
+const items = ['red triangle', 'blue square', 'green half moon', 'grey checks'].map((text, i) => ({
+  tokens: drawNoise(1, 0, i, image_tokens * image_tokenizer.embed_dim),
+  texts: [text],
+  questions: [{ question: 'What is this?', answer: text }],
+}));
+const batches = new Batches(settings, system.config, await model.tokenizer(), { items }),
+  examples = Array.from({ length: batchSize }, (_, i) => {
+    const reads = i % 2;
+    return drawExample(
+      { ...settings, understanding: reads, conditional: 1 - reads, unconditional: 0 },
+      { items },
+      0,
+      i,
+    );
+  }),
+  batch = batches.of(examples, 0);
+const optimiser = new Optimiser(device, chooseLearned(system.weights, 'paper', system.config.variant), settings),
+  trainer = new Trainer(
+    device,
+    await graphOf(device, system, settings.draws),
+    optimiser,
+    batches,
+    settings.text_weight,
+  );
+await optimiser.begin();
+
+/** Seconds of some work until the queue is empty. */
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  await device.queue.idle();
+  return (performance.now() - start) / 1000;
+}
+let n = 0;
+const host = { active: 0, steps: 0 };
+const parts = {
+  forward: () => trainer.losses(batch),
+  gradients: () => trainer.gradients(batch),
+  step: async () => {
+    const before = nodePerformance.eventLoopUtilization();
+    await trainer.gradients(batches.of(examples, 0));
+    const { report } = await trainer.update(n++, settings.lr);
+    await report;
+    host.active += nodePerformance.eventLoopUtilization(before).active;
+    host.steps++;
+  },
+};
+
+const losses = await trainer.losses(batch),
+  peer = await openPeer();
+for (const part of Object.values(parts)) await timed(part); // compiles
+host.active = host.steps = 0;
+
+const seconds: Record<string, number[]> = {};
+const note = (what: string, value: number) => {
+  seconds[what] = [...(seconds[what] ?? []), value];
+};
+for (let round = 0; round < Number(values.rounds); round++) {
+  for (const [part, work] of Object.entries(parts)) note(part, await timed(work));
+  for (const type of peer ? ['f32', 'bf16'] : []) {
+    for (const what of ['forward', 'step']) note(`torch ${type} ${what}`, Number(await peer!.ask(`${what} ${type}`)));
+  }
+}
+const middle = Object.fromEntries(Object.entries(seconds).map(([what, all]) => [what, median(all)])),
+  backward = middle.gradients - middle.forward;
+const result = {
+  adapter: name,
+  precision,
+  batch: batchSize,
+  losses,
+  torch: peer?.first,
+  seconds: middle,
+  backward_to_forward: backward / middle.forward,
+  host_ms: host.active / host.steps,
+  to_torch: peer && middle.step / Math.min(middle['torch f32 step'], middle['torch bf16 step']),
+};
+if (values.json) console.log(JSON.stringify(result, undefined, 1));
+else {
+  const ms = (s: number) => `${(1000 * s).toFixed(0).padStart(6)} ms`;
+  console.log(`${name}, ${precision}, ${batchSize} examples a step, the middle of ${values.rounds} in turns`);
+  for (const [what, s] of Object.entries(middle)) console.log(`${what.padEnd(20)}${ms(s)}`);
+  console.log(
+    `backward / forward ${result.backward_to_forward.toFixed(2)}; host busy ${result.host_ms.toFixed(0)} ms a step`,
+  );
+  if (peer) {
+    const told = peer.first.losses.f32.map((loss) => loss.toFixed(4)).join(', ');
+    console.log(
+      `losses ${losses.loss_image.toFixed(4)}, ${losses.loss_text.toFixed(4)}; PyTorch ${peer.first.torch}: ${told}`,
+    );
+    console.log(`a step takes ${result.to_torch!.toFixed(2)} times the faster of PyTorch's`);
+  } else console.log(`no PyTorch to compare with: ${values.python} does not import torch`);
+}
+if (values.profile) await profile();
+peer?.close();
+process.exit(peer && !agree(peer.first.losses) ? 1 : 0);
+
+/** Each kernel of the training programs alone, its dispatches one after another. */
+async function profile(): Promise<void> {
+  const watch = await Stopwatch.open(device);
+  for (const program of programs) {
+    const byKernel = new Map<string, typeof program.steps>();
+    for (const step of program.steps) {
+      const { name, variant } = step.dispatch,
+        key = `${name} ${variant}`;
+      byKernel.set(key, [...(byKernel.get(key) ?? []), step]);
+    }
+    const rows = [];
+    for (const [kernel, steps] of byKernel)
+      rows.push({ kernel, count: steps.length, ms: await watch.time([{ steps } as unknown as Program], 3) });
+    const total = rows.reduce((sum, { ms }) => sum + ms, 0);
+    if (total < 1) continue;
+    console.log(`\n${program.name}: ${total.toFixed(0)} ms`);
+    for (const { kernel, count, ms } of rows.sort((a, b) => b.ms - a.ms).slice(0, 12))
+      console.log(`  ${kernel.padEnd(36)}${String(count).padStart(5)}${ms.toFixed(1).padStart(9)} ms`);
+  }
+}
+
+interface Peer {
+  first: { torch: string; losses: Record<'f32' | 'bf16', number[]> };
+  ask(line: string): Promise<string>;
+  close(): void;
+}
+
+/** PyTorch on as many threads as there are cores, on the same examples; undefined where Python has none. */
+async function openPeer(): Promise<Peer | undefined> {
+  try {
+    execFileSync(values.python, ['-c', 'import torch'], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-bench-')), 'batch.json'),
+    plain = (_: string, value: unknown) => (ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value);
+  fs.writeFileSync(file, JSON.stringify({ ...batch, settings }, plain));
+  const cores = String(os.availableParallelism()),
+    words = ['bench/peers/train.py', `${folder}/model.safetensors`, `${folder}/config.json`, file, cores];
+  const child: ChildProcessWithoutNullStreams = spawn(values.python, words, {
+    env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' }, // whose turn it is not sleeps
+  });
+  child.stderr.pipe(process.stderr);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('the PyTorch side ended; its own words are above');
+    return value;
+  };
+  const first = JSON.parse(await next()) as Peer['first'],
+    ask = (line: string) => {
+      child.stdin.write(`${line}\n`);
+      return next();
+    };
+  for (const type of ['f32', 'bf16']) await ask(`step ${type}`);
+  return {
+    first,
+    ask,
+    close: () => {
+      child.kill();
+      fs.rmSync(path.dirname(file), { recursive: true });
+    },
+  };
+}
+
+/** Whether both compute the same losses, as near as the precision is. */
+function agree(torch: Peer['first']['losses']): boolean {
+  const limit = precision === 'f32' ? 1e-4 : 0.03;
+  return [losses.loss_image, losses.loss_text].every((loss, i) => Math.abs(loss - torch.f32[i]) < limit * torch.f32[i]);
+}
