@@ -1,8 +1,10 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape } from './common.ts';
+import { checkShape, reduceLanes } from './common.ts';
 import { textStream } from './random.ts';
 import sampleTokenWgsl from './sample_token.wgsl';
+import sampleTokenMassesWgsl from './sample_token_masses.wgsl';
+import sampleTokenPeaksWgsl from './sample_token_peaks.wgsl';
 import type { Sequences } from './sequences.ts';
 
 export interface TokenSampling {
@@ -33,13 +35,40 @@ export function sampleToken(
     logits,
     sampling,
   );
+  const chunk = p.device.software ? 4096 : 1024,
+    chunks = Math.ceil(vocab_size / chunk),
+    peaks = p.tensor('sample_token peaks', 'u32', [chunks, 4]),
+    masses = p.tensor('sample_token masses', 'f32', [chunks, pitch]);
+  const constants = { chunk, chunks, pitch },
+    lanes = reduceLanes(p);
+  p.operation({
+    name: 'sample_token_peaks',
+    source: sampleTokenPeaksWgsl,
+    constants: { ...constants, lanes },
+    read: [logits],
+    write: [peaks],
+    uniforms: [vocab_size],
+    workgroups: [chunks],
+  });
+  p.operation({
+    name: 'sample_token_masses',
+    source: sampleTokenMassesWgsl,
+    constants: { ...constants, lanes },
+    read: [logits, peaks, sampling],
+    write: [masses],
+    uniforms: [vocab_size],
+    workgroups: [chunks],
+  });
   p.operation({
     name: 'sample_token',
     source: sampleTokenWgsl,
-    constants: { lanes: 128 },
-    read: [logits, seq.position, seed, sampling],
+    constants: { ...constants, lanes: 64 },
+    read: [logits, peaks, masses, seq.position, seed, sampling],
     write: [seq.ids],
     uniforms: [vocab_size, seq.first ?? 0, seq.ids.pitch, textStream],
     workgroups: [1],
   });
 }
+
+/** From one chunk's masses to the next. */
+const pitch = 28;

@@ -23,16 +23,27 @@ fn likeliest(lane: u32, classes: u32) -> Likeliest {
       index = i;
     }
   }
-  best[lane] = vec2<u32>(bitcast<u32>(top), index);
+  return likeliest_of(Likeliest(top, index), lane);
+}
+
+fn likelier(a: Likeliest, b: Likeliest) -> Likeliest {
+  let second = b.logit > a.logit || (b.logit == a.logit && b.index < a.index);
+  return Likeliest(select(a.logit, b.logit, second), select(a.index, b.index, second));
+}
+
+// The likeliest of one class from each invocation.
+fn likeliest_of(own: Likeliest, lane: u32) -> Likeliest {
+  best[lane] = vec2<u32>(bitcast<u32>(own.logit), own.index);
   workgroupBarrier();
-  for (var i = 0u; i < ${lanes}u; i++) {
-    let other = best[i];
-    if (bitcast<f32>(other.x) > top || (bitcast<f32>(other.x) == top && other.y < index)) {
-      top = bitcast<f32>(other.x);
-      index = other.y;
+  if (lane == 0u) {
+    var top = own;
+    for (var i = 1u; i < ${lanes}u; i++) {
+      top = likelier(top, Likeliest(bitcast<f32>(best[i].x), best[i].y));
     }
+    best[0] = vec2<u32>(bitcast<u32>(top.logit), top.index);
   }
-  return Likeliest(top, index);
+  workgroupBarrier();
+  return Likeliest(bitcast<f32>(best[0].x), best[0].y);
 }
 
 // Weight of a class relative to the likeliest.

@@ -1,12 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { advance } from '../../shaders/advance.ts';
-import { seedWords } from '../../shaders/random.ts';
+import { philox, seedWords, textStream } from '../../shaders/random.ts';
 import { sampleToken, type TokenSampling } from '../../shaders/sample_token.ts';
-import { device, numbers, run, shapeError, tensor } from '../gpu.ts';
+import { device, hardwareDevice, numbers, run, shapeError, tensor } from '../gpu.ts';
 
-const unset = 99999;
-const settings = ({ temperature, top_p }: TokenSampling) => tensor('f32', [2], [temperature, top_p]);
+const unset = 99999,
+  hardware = await hardwareDevice();
+const settings = ({ temperature, top_p }: TokenSampling, on = device) => tensor('f32', [2], [temperature, top_p], on);
 
 /** The token drawn for branch 1 of 2 at position 3; checks that nothing else is written. */
 async function draw(
@@ -14,20 +15,15 @@ async function draw(
   sampling: TokenSampling,
   seed = 1,
   vocab = logits.length,
+  on = device,
 ): Promise<number> {
-  const ids = tensor('u32', [2, 6], Array(12).fill(unset)),
-    seq = { branches: 1, first: 1, capacity: 6, ids, position: tensor('u32', [2], [1, 3]) };
-  await run((p) =>
-    sampleToken(
-      p,
-      tensor('f32', [1, logits.length], logits),
-      tensor('u32', [2], seedWords(seed)),
-      seq,
-      vocab,
-      settings(sampling),
-    ),
-  );
-  const written = await device.read(ids);
+  const ids = tensor('u32', [2, 6], Array(12).fill(unset), on),
+    seq = { branches: 1, first: 1, capacity: 6, ids, position: tensor('u32', [2], [1, 3], on) };
+  await run((p) => {
+    const x = tensor('f32', [1, logits.length], logits, on);
+    sampleToken(p, x, tensor('u32', [2], seedWords(seed), on), seq, vocab, settings(sampling, on));
+  }, on);
+  const written = await on.read(ids);
   for (const [i, id] of written.entries()) assert.is(id === unset, i !== 6 + 3, `ids[${i}] is ${id}`);
   return written[6 + 3];
 }
@@ -155,6 +151,53 @@ test('a wide vocabulary is drawn from all over, and cut where it should be', asy
     [...drawn].sort((a, b) => a - b),
     Array.from({ length: 8 }, (_, i) => i * 700 + 13),
   );
+});
+
+/** The token of a draw in f64, and how far the draw is from the next token's part of the mass. */
+function reference(logits: ArrayLike<number>, { temperature, top_p }: TokenSampling, seed: number) {
+  const top = Math.max(...Array.from(logits)),
+    weights = Array.from(logits, (l) => Math.exp((l - top) / temperature)),
+    total = weights.reduce((a, b) => a + b);
+  let threshold = 0,
+    mass = 0;
+  for (const w of [...weights].sort((a, b) => b - a)) {
+    if (mass >= top_p * total && w < threshold) break; // tokens as likely as the last are kept too
+    threshold = w;
+    mass += w;
+  }
+  const kept = weights.map((w) => (w >= threshold ? w : 0)),
+    [word] = philox([3, textStream, 0, 0], seedWords(seed));
+  let left = ((word >>> 8) / 2 ** 24) * mass,
+    token = 0;
+  while (left >= kept[token]) left -= kept[token++];
+  return { token, margin: Math.min(left, kept[token] - left) / mass };
+}
+
+test('draws are those of the f64 reference, with ties at the end of the nucleus, in any part of a vocabulary', async () => {
+  for (const [vocab, spread, ties] of [
+    [10_007, 6, 0],
+    [4096, 3, 7],
+    [9000, 0.01, 0],
+    [1500, 9, 40],
+  ]) {
+    const logits = numbers(vocab, 'f32', vocab).map((v) => v * spread);
+    for (let i = 0; i < ties; i++) logits[(i * 997 + 5) % vocab] = spread * 0.95;
+    for (const sampling of [
+      { temperature: 0.7, top_p: 0.8 },
+      { temperature: 1.3, top_p: 0.31 },
+      { temperature: 1, top_p: 1 },
+    ]) {
+      let compared = 0;
+      for (let seed = 0; seed < 8; seed++) {
+        const { token, margin } = reference(logits, sampling, seed);
+        if (margin < 1e-5) continue;
+        compared++;
+        const drawn = await draw(logits, sampling, seed, vocab, seed % 2 ? hardware : device);
+        assert.is(drawn, token, `${vocab} tokens, ${JSON.stringify(sampling)}, seed ${seed}`);
+      }
+      assert.ok(compared >= 4, `${compared} compared`);
+    }
+  }
 });
 
 test('the same seed draws the same, others differ', async () => {
