@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { groupNorm } from '../../shaders/group_norm.ts';
-import { close, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
+import { close, hardwareDevice, numbers, raw, run, shapeError, tensor, unpad } from '../gpu.ts';
 import { activations, normalize } from '../reference.ts';
 
 for (const type of ['bf16', 'f32'] as const) {
@@ -77,6 +77,34 @@ test('groups whose variance is near eps, or under it', async () => {
       1e-5,
     );
   }
+});
+
+test('large pictures on hardware in two stages, whose last part may be small; also where the mean is far from 0', async () => {
+  const on = await hardwareDevice();
+  for (const [pixels, channels, groups, mean] of [
+    [1024, 8, 2, 0],
+    [1025, 6, 3, 3],
+    [5000, 12, 4, -7],
+    [2048 + 65, 5, 1, 100],
+  ]) {
+    const x = numbers(pixels * channels).map((v) => Math.fround(v + mean)),
+      ones = Float32Array.from({ length: channels }, () => 1);
+    const affine = {
+      weight: tensor('f32', [channels], ones, on),
+      bias: tensor('f32', [channels], ones.fill(0), on),
+    };
+    let dispatches = 0;
+    const got = await run((p) => {
+      const y = groupNorm(p, tensor('f32', [pixels, channels], x, on), affine, groups, 1e-6);
+      dispatches = p.dispatches.length;
+      return raw(y);
+    }, on);
+    assert.is(dispatches, pixels > 1024 ? 3 : 2);
+    const size = channels / groups,
+      want = normalize(x, (i) => Math.floor((i % channels) / size), 1e-6);
+    close(unpad(got, channels), want, mean ? 1e-5 * (1 + Math.abs(mean)) : 1e-5);
+  }
+  on.destroy();
 });
 
 test.run();
