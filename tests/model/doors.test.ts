@@ -6,12 +6,15 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MMARError } from '../../base/error.ts';
 import { Device } from '../../engine/device.ts';
+import { memorySource } from '../../loaders/memory_source.ts';
 import { loadMMAR, type MMAR } from '../../model/mmar.ts';
 import type { ImageInput } from '../../model/pictures.ts';
 import { openPlace } from '../../model/place.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { nodeAdapter } from '../../platform/node_gpu.ts';
+import { permutation } from '../../shaders/random.ts';
 import { device, refused } from '../gpu.ts';
 
 const emoji = 'checkpoints/emoji';
@@ -122,6 +125,72 @@ test('the loss of a device is told once', async () => {
   await lost.close().catch(() => {});
 });
 
+test('each seed has its picture, which is that of its order and its noise', async () => {
+  const settings = { iterations: 2, steps: 2 };
+  const [one, two] = await model.generate({ prompt: 'pizza', seeds: [1, 2], ...settings });
+  assert.equal([one.seed, two.seed], [1, 2]);
+  assert.not.equal(one.tokens, two.tokens);
+  assert.equal((await model.generate({ prompt: 'pizza', seed: 2, ...settings })).tokens, two.tokens);
+  const tokenizer = await model.tokenizer();
+  const [before, uncond] = ['pizza', ''].map((prompt) => tokenizer.drawingPrompt(prompt).before);
+  const pictures = [{ order: permutation(model.config.image_tokens, 2), chance: { seed: 2 } }];
+  const { tokens } = await model.drawTokens({ before, uncond, pictures }, model.settings(settings));
+  assert.equal(tokens, two.tokens);
+});
+
+test('a conversation that goes on reads what is new alone, and answers as a fresh model does', async () => {
+  const [ask, more] = ['What is a banana?', 'And a pizza?'].map((content) => ({ role: 'user' as const, content }));
+  const settings = { max_new_tokens: 5, temperature: 0 };
+  const first = await model.chat({ messages: [ask], ...settings });
+  const messages = [ask, { role: 'assistant' as const, content: first.text }, more];
+  const second = await model.chat({ messages, ...settings });
+  assert.ok(
+    second.usage.cachedTokens >= first.usage.promptTokens + 3,
+    `${JSON.stringify([first.usage, second.usage])}`,
+  );
+  const fresh = await loadMMAR(nodePlatform.source(emoji), { device, platform: nodePlatform });
+  assert.equal((await fresh.chat({ messages, ...settings })).ids, second.ids);
+  await fresh.close();
+});
+
+test('a checkpoint that disagrees with its config, or breaks off, is refused and leaves nothing on the device', async () => {
+  const files = [
+    'config.json',
+    'model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'generation_config.json',
+  ];
+  const content = new Map(files.map((name) => [name, new Uint8Array(fs.readFileSync(path.join(emoji, name)))]));
+  const changed = (name: string, change: (json: Record<string, unknown>) => object) => {
+    const json = JSON.parse(Buffer.from(content.get(name)!).toString()) as Record<string, unknown>;
+    return memorySource('changed', new Map([...content, [name, Buffer.from(JSON.stringify(change(json)))]]));
+  };
+  const { held } = device.memory;
+  const wider = changed('config.json', (json) => ({ ...json, llm: { ...(json.llm as object), vocab_size: 1025 } }));
+  assert.match(await refused(() => loadMMAR(wider, { device }), 'checkpoint'), /embed_tokens.*1025/);
+  const whole = changed('config.json', (json) => json);
+  let read = 0;
+  const breaking = {
+    ...whole,
+    read: (file: string, offset: number, into: Uint8Array, signal?: AbortSignal) => {
+      read += into.length;
+      if (read > 8e6) throw new MMARError('file', 'it broke off');
+      return whole.read(file, offset, into, signal);
+    },
+  };
+  assert.match(await refused(() => loadMMAR(breaking, { device }), 'file'), /broke off/);
+  device.memory.trim();
+  assert.ok(device.memory.held <= held, `${device.memory.held - held} bytes stay`);
+
+  const brief = changed('generation_config.json', (json) => ({ ...json, max_new_tokens: 1 }));
+  const own = await loadMMAR(brief, { device, platform: nodePlatform });
+  const { ids, finishReason } = await own.describe({ image: bytes });
+  assert.equal([ids.length, finishReason], [1, 'length']);
+  assert.is((await own.describe({ image: bytes, max_new_tokens: 2 })).ids.length, 2);
+  await own.close();
+});
+
 test('a call that was begun is waited for by close, and none that comes behind it', async () => {
   const calls: Record<string, (model: MMAR) => Promise<unknown>> = {
     generate: (model) => model.generate({ prompt: 'pizza', iterations: 2, steps: 2 }),
@@ -148,11 +217,13 @@ test('a program ends by itself when it has closed its model', async () => {
     const model = await loadMMAR(${JSON.stringify(path.resolve('tests/golden/plain'))}, { adapter: process.env.MMAR_ADAPTER });
     const { tokens } = await model.encode({ image: { width: 1, height: 1, data: new Uint8ClampedArray(4).fill(255) } });
     await model.close();
-    console.log(tokens.length);
+    let closed = '';
+    try { model.device.check(); } catch (error) { closed = error.message; }
+    console.log(tokens.length, closed);
   `;
   const words = ['--input-type=module', '-e', program];
   const out = execFileSync(process.execPath, words, { encoding: 'utf8', timeout: 60_000 });
-  assert.is(out.trim(), '64');
+  assert.match(out, /^64 the device was closed/);
 });
 
 /** What a server answers that knows ranges. */

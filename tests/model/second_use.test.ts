@@ -29,9 +29,9 @@ const uses: Use[] = [
     seeds: [4],
     settings: { iterations: 4, steps: 5, cfg: 1, eta: 0, temperature: 1 },
   },
-  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 7, cfg: 3, eta: 1, temperature: 1 } },
-  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 5, cfg: 3, eta: 1, temperature: 1 } },
-  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 5, cfg: 3, eta: 0, temperature: 1 } },
+  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 7, cfg: 3, eta: 0, temperature: 1 } },
+  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 9, cfg: 3, eta: 0, temperature: 1 } },
+  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 9, cfg: 3, eta: 1, temperature: 1 } },
   { before: [8], seeds: [4], settings: { iterations: 16, steps: '6:2', cfg: 1, eta: 0, temperature: 1 } },
 ];
 
@@ -81,6 +81,8 @@ test('steps that fall are other ones than the same number each time', async () =
 });
 
 const greedy = { temperature: 0, top_p: 1, seed: 0, max_new_tokens: 6, eosIds: [] };
+/** A model of random weights has one likeliest token whatever it sees; at a high temperature what it sees decides. */
+const sampled = { ...greedy, temperature: 3, seed: 5, max_new_tokens: 8 };
 
 test('a second question about a picture, another picture, and the first again, as fresh models answer them', async () => {
   const model = await load('plain');
@@ -95,24 +97,85 @@ test('a second question about a picture, another picture, and the first again, a
   ];
   const answer = async (on: MMAR, question: (typeof questions)[number]) => {
     const ids: number[] = [];
-    for await (const id of on.read(question, greedy)) ids.push(id);
+    for await (const id of on.read(question, sampled)) ids.push(id);
     return ids;
   };
   for (const question of questions) {
     const fresh = await load('plain');
     const want = await answer(fresh, question);
     await fresh.close();
-    assert.is(want.length, 6);
+    assert.is(want.length, 8);
     assert.equal(await answer(model, question), want);
   }
+  assert.not.equal(await answer(model, questions[2]), await answer(model, questions[0]), 'they look at the picture');
   const [first] = await answer(model, questions[0]);
   const ended: number[] = [];
-  for await (const id of model.read(questions[0], { ...greedy, eosIds: [first] })) ended.push(id);
+  for await (const id of model.read(questions[0], { ...sampled, eosIds: [first] })) ended.push(id);
   assert.equal(ended, [], 'the id that ends an answer is no part of it');
   await model.close();
 });
 
+test('a reading that was stopped leaves nothing behind that the next one takes for read', async () => {
+  const model = await load('plain');
+  const tokens = numbers(64, 'f32', 1);
+  const [one, other] = [
+    { before: [3, 4, 5], tokens, after: [7, 8, 28] },
+    { before: [9, 4], tokens: numbers(64, 'f32', 2), after: [7, 6, 5, 8, 28] },
+  ];
+  const answer = async (question: typeof one, signal?: AbortSignal) => {
+    const ids: number[] = [];
+    for await (const id of model.read(question, { ...sampled, max_new_tokens: 3 }, signal)) ids.push(id);
+    return ids;
+  };
+  const want = await answer(one);
+  /** A signal that says at its nth look that it was aborted. */
+  const stopAt = (n: number) => {
+    let looks = 0;
+    const listeners = { addEventListener() {}, removeEventListener() {}, reason: 'test' };
+    return { get aborted() { return ++looks >= n }, ...listeners } as unknown as AbortSignal; // biome-ignore format: one line
+  };
+  let stops = 0;
+  for (let n = 1; n < 8; n++) {
+    const ended = await answer(other, stopAt(n)).catch((error: { code: string }) => error.code);
+    if (ended === 'cancelled') stops++;
+    assert.equal(await answer(one), want, `after a stop at look ${n}`);
+  }
+  assert.ok(stops > 2, `${stops} stops`);
+  await model.close();
+});
+
+test('texts up to the last position; a longer one than before; a drawing of another shape, and back', async () => {
+  const model = await load('plain');
+  const most = model.config.llm.max_position_embeddings;
+  const tokens = numbers(64, 'f32', 1);
+  const ids = async (length: number, max_new_tokens: number, on = model) => {
+    const question = { before: [3, 4], tokens, after: Array.from({ length }, (_, i) => 5 + (i % 90)) };
+    const all: number[] = [];
+    for await (const id of on.read(question, { ...greedy, max_new_tokens })) all.push(id);
+    return all;
+  };
+  const taken = model.config.image_tokens + 4; // ids before, image start and end, the image
+  const short = await ids(3, 4);
+  assert.is((await ids(most - taken - 4, 100)).length, 3, 'as many as there is room for');
+  assert.match(await refused(() => ids(most - taken - 1, 100), 'usage'), new RegExp(`the model has ${most} positions`));
+  assert.equal(await ids(3, 4), short);
+  const fresh = await load('plain');
+  await ids(3, 4, fresh);
+  assert.equal(await ids(200, 4, fresh), await ids(200, 4));
+  await fresh.close();
+
+  const shapes = async () => {
+    for (const cfg of [1, 2]) await draw(model, { ...uses[0], settings: { ...uses[0].settings, cfg } });
+  };
+  await shapes();
+  const { held } = device.memory;
+  for (let i = 0; i < 3; i++) await shapes();
+  assert.ok(device.memory.held <= 1.02 * held, `${held} bytes, then ${device.memory.held}`);
+  await model.close();
+});
+
 test('calls that come at once each get their own; what makes no sense is refused and leaves the model as it was', async () => {
+  const { held } = device.memory;
   const model = await load('plain');
   const size = model.config.image_tokens * model.config.image_tokenizer.embed_dim;
   const [a, b] = [numbers(size, 'f32', 1), numbers(size, 'f32', 2)];
@@ -126,6 +189,10 @@ test('calls that come at once each get their own; what makes no sense is refused
   assert.match(await refused(() => draw(model, steps), 'usage'), /steps is 1.5; give a whole number from 1/);
   assert.match(await refused(() => draw(model, { ...uses[0], before: [99999] }), 'usage'), /has the id 99999/);
   assert.match(await refused(() => draw(model, { ...uses[0], before: [1.5] }), 'usage'), /has the id 1.5/);
+  const read = (question: object) => model.read({ before: [3], tokens: a, after: [7], ...question }, greedy).next();
+  assert.match(await refused(() => read({ tokens: a.subarray(1) }), 'shape'), /tokens has \d+ numbers/);
+  assert.match(await refused(() => read({ after: [99999] }), 'usage'), /has the id 99999/);
+  await refused(() => model.generate({ seeds: [] }), 'usage');
   for (const seed of [-1, 1.5, 2 ** 53]) await refused(() => model.generate({ seed }), 'usage');
   assert.equal(await Promise.all([draw(model, uses[0]), draw(model, uses[1]), draw(model, uses[0])]), [
     alone,
@@ -145,6 +212,7 @@ test('calls that come at once each get their own; what makes no sense is refused
   assert.equal(await running, alone);
   await closing;
   assert.match(await late, /closed/);
+  assert.is(device.memory.held, held);
 });
 
 /** A closed model ends by itself within this time; one that waits for its own reader never does. */
