@@ -1,3 +1,4 @@
+import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
 import { parseConfig } from '../model/config.ts';
@@ -16,6 +17,8 @@ export interface FigureOptions {
   signal?: AbortSignal;
   onProgress?: (what: string) => void;
   onRow?: (row: ModelRow) => void;
+  /** Why a figure is missing. */
+  onNote?: (note: string) => void;
 }
 
 /** A model of that `config.json` with weights that are made on the device: no file, no download. The caller closes it. */
@@ -31,7 +34,7 @@ export async function madeModel(device: Device, json: unknown, name: string): Pr
 export async function modelFigures(
   model: MMAR,
   name: string,
-  { budget = 60, signal, onProgress, onRow }: FigureOptions = {},
+  { budget = 60, signal, onProgress, onRow, onNote }: FigureOptions = {},
 ): Promise<ModelRow[]> {
   const rows: ModelRow[] = [];
   const figures = new Figures(model, budget, signal, (figure, value, unit) => {
@@ -48,7 +51,14 @@ export async function modelFigures(
   await figures.memory();
   for (const count of [4, 16]) {
     onProgress?.(`${name}: drawing ${count} at once`);
-    await figures.pictures(count);
+    try {
+      await figures.pictures(count);
+    } catch (error) {
+      // That many may be too much for the device's memory: the others' figures stand.
+      if (error instanceof MMARError && error.code === 'cancelled') throw error;
+      onNote?.(`${name}: ${count} pictures at once were not drawn: ${(error as Error).message}`);
+      break;
+    }
   }
   return rows;
 }

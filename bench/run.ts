@@ -186,7 +186,8 @@ class Bench {
         this.found();
       };
       const budget = quick ? 15 : 60;
-      await this.timed('model', (signal) => modelFigures(model, name, { budget, signal, onProgress, onRow }));
+      const onNote = (note: string) => this.report.notes.push(note);
+      await this.timed('model', (signal) => modelFigures(model, name, { budget, signal, onProgress, onRow, onNote }));
     } catch (error) {
       this.orLate(error);
       this.report.notes.push(`${name}: figures for which two minutes were enough; a run without quick has all`);

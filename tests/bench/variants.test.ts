@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MMARError } from '../../base/error.ts';
 import { namedConfig } from '../../bench/configs.ts';
 import { madeModel, modelFigures } from '../../bench/figures.ts';
 import { recordShapes } from '../../bench/shapes.ts';
@@ -33,6 +34,24 @@ for (const [variant, head] of [
       await model.close();
     }
   });
+
+test('figures that memory does not hold are named, the others stand', async () => {
+  const json: unknown = JSON.parse(fs.readFileSync('tests/golden/vq/config.json', 'utf8')),
+    model = await madeModel(device, json, 'vq'),
+    draw = model.draw.bind(model),
+    notes: string[] = [];
+  model.draw = (task, ...rest) => {
+    if (task.pictures.length > 1) throw new MMARError('device', 'out of memory: 9 GB; draw fewer at once');
+    return draw(task, ...rest);
+  };
+  try {
+    const rows = await modelFigures(model, 'vq', { budget: 1, onNote: (note) => notes.push(note) });
+    assert.ok(rows.some(({ figure }) => figure.startsWith('pictures a minute, one')));
+    assert.equal(notes, ['vq: 4 pictures at once were not drawn: out of memory: 9 GB; draw fewer at once']);
+  } finally {
+    await model.close();
+  }
+});
 
 test('kernels of their configs', async () => {
   const kernelsOf = async (config: string) =>
