@@ -5,6 +5,7 @@ import { memorySource } from './loaders/memory_source.ts';
 import { type LoadOptions, loadMMAR as loadOn, type MMAR } from './model/mmar.ts';
 import { openPlace } from './model/place.ts';
 import { browserPlatform, type DeviceOptions, openDevice } from './platform/browser.ts';
+import { teachStream as teacher } from './training/teach.ts';
 
 export { type BlockOptions, blockSource, type Keep, type Traffic } from './platform/block_source.ts';
 export { browserPlatform as platform, type DeviceOptions, openDevice } from './platform/browser.ts';
@@ -13,7 +14,7 @@ export * from './public.ts';
 export * from './web/client.ts';
 
 /** How a model is loaded; without `device` it opens one of its own. */
-export type BrowserLoadOptions = Partial<Omit<LoadOptions, 'closed' | 'platform'>> & DeviceOptions;
+export type BrowserLoadOptions = Partial<Omit<LoadOptions, 'closed' | 'platform' | 'teacher'>> & DeviceOptions;
 
 /**
  * Loads a model in this thread, from an address, a model of the Hub (`owner/name`), files by their names in its folder, a
@@ -30,7 +31,7 @@ export async function loadMMAR(
     if (!given) device.destroy();
   };
   try {
-    return await loadOn(source, { ...options, device, platform: browserPlatform, closed });
+    return await loadOn(source, { ...options, device, platform: browserPlatform, teacher, closed });
   } catch (error) {
     closed();
     throw error;

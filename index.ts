@@ -7,6 +7,7 @@ import { openPlace } from './model/place.ts';
 import { availableMemory } from './platform/memory.ts';
 import { nodePlatform } from './platform/node.ts';
 import { closeGPU, nodeAdapter } from './platform/node_gpu.ts';
+import { teachStream as teacher } from './training/teach.ts';
 
 export { nodePlatform as platform } from './platform/node.ts';
 export { closeGPU, type NodeAdapter, nodeAdapter, nodeAdapters } from './platform/node_gpu.ts';
@@ -25,7 +26,7 @@ export async function openDevice({ adapter, maxBinding }: DeviceOptions = {}): P
 }
 
 /** How a model is loaded; without `device` it opens one of its own, on the adapter that `adapter` chooses. */
-export type NodeLoadOptions = Partial<Omit<LoadOptions, 'closed' | 'platform'>> & DeviceOptions;
+export type NodeLoadOptions = Partial<Omit<LoadOptions, 'closed' | 'platform' | 'teacher'>> & DeviceOptions;
 
 /** Models that have devices of their own: when the last is closed, the GPU is let go and Node can end. */
 let ownDevices = 0;
@@ -52,7 +53,7 @@ export async function loadMMAR(
   try {
     device ??= await openDevice({ adapter, maxBinding });
     const available = device.software ? availableMemory() : undefined;
-    return await loadOn(source, { available, ...options, device, platform: nodePlatform, closed });
+    return await loadOn(source, { available, ...options, device, platform: nodePlatform, teacher, closed });
   } catch (error) {
     closed();
     if (place !== undefined) await (source as Source).close();

@@ -1,10 +1,10 @@
 /** The checkpoint that the options name, composed of its parts. */
-import path from 'node:path';
 import type { Command } from 'commander';
 import type { Source } from '../base/platform.ts';
 import { type Checkpoint, openCheckpoint } from '../loaders/checkpoint.ts';
 import { compose } from '../loaders/compose.ts';
 import { withSettings } from '../model/overrides.ts';
+import { fileAt, type PlacedFile } from '../model/place.ts';
 import { nodePlatform } from '../platform/node.ts';
 import { usage } from './errors.ts';
 import { carriedCheckpoint } from './places.ts';
@@ -68,8 +68,8 @@ export async function openComposed(
   }
 }
 
-function fileOf(place: string, open: (folder: string) => Source): { source: Source; file: string } {
-  const url = /^(\w+:\/\/.*\/)([^/?]+)(\?.*)?$/.exec(place);
-  if (url) return { source: open(url[1] + (url[3] ?? '')), file: decodeURIComponent(url[2]) };
-  return { source: open(path.dirname(place)), file: path.basename(place) };
+function fileOf(place: string, open: (folder: string) => Source): PlacedFile {
+  const placed = fileAt(place, open);
+  if (placed) return placed;
+  throw usage(`${place} names no file; give a path or a URL`);
 }

@@ -140,7 +140,10 @@ export function layOut(tensors: Omit<TensorData, 'data'>[], metadata: Record<str
 }
 
 /** A whole file in memory. Throws `shape` where a tensor's bytes do not fit its type and shape; else as `layOut`. */
-export function safetensorsBytes(tensors: TensorData[], metadata: Record<string, string> = {}): Uint8Array {
+export function safetensorsBytes(
+  tensors: TensorData[],
+  metadata: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
   const { head, entries } = layOut(tensors, metadata);
   const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
   const out = new Uint8Array(entries.reduce((size, entry) => size + entry.bytes, head.length));

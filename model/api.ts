@@ -110,6 +110,63 @@ export interface DecodeOptions {
   signal?: AbortSignal;
 }
 
+/** Tensors of the model, learned further, as a safetensors file: bytes, a file, or the place of one. */
+export type PatchInput = Uint8Array | ArrayBuffer | Blob | URL | string;
+
+/** A picture that is to be learned, and its words: what it is drawn from, and the answer to "What is this?". */
+export interface TeachExample {
+  image: ImageInput;
+  prompt: string;
+}
+
+export interface TeachOptions {
+  examples: readonly TeachExample[];
+  /** 150 unless given. */
+  steps?: number;
+  /** Examples of a step, 8 unless given. */
+  batch?: number;
+  /** Of these, so many go through the model at once: 1, which takes the least memory, unless given. */
+  microBatch?: number;
+  /** The paper's choice, all but the image tokenizer, or names and globs of tensors. */
+  learn?: 'paper' | 'all' | string[];
+  /** So many pictures are drawn first of what the model knows, and mixed in so that it forgets nothing; 8 unless given. */
+  rehearse?: number;
+  /** Prompts of these; the model draws what comes to its mind unless given. */
+  known?: readonly string[];
+  /** The learning rate, 5e-4 unless given. */
+  lr?: number;
+  seed?: number;
+  /** What is drawn on the way, to be watched; the first example's prompt unless given. */
+  sample?: string;
+  /** Steps between two such drawings; 0, which is none, unless given. */
+  sampleEvery?: number;
+  signal?: AbortSignal;
+}
+
+/** How far a lesson is: pictures are looked at, then known ones are rehearsed, then steps are learned. */
+export interface TeachStep {
+  stage: 'looking' | 'rehearsing' | 'learning';
+  /** Counted from 1, of the stage. */
+  step: number;
+  total: number;
+  /** Of `learning`, what a step told; a task that was absent from it has a loss of 0. */
+  loss?: number;
+  lossImage?: number;
+  lossText?: number;
+  examplesPerSecond?: number;
+  /** Until all steps are learned, at the pace so far. */
+  secondsLeft?: number;
+  /** What was drawn behind this step. */
+  picture?: Picture;
+}
+
+/** What came of a lesson. */
+export interface Taught {
+  /** What `mmar train --save patch` writes: for `usePatch`, and for `--patch` of every command. */
+  patch: Uint8Array<ArrayBuffer>;
+  steps: number;
+}
+
 /** Bytes on the device. */
 export interface ModelMemory extends MemoryReport {
   weights: number;
@@ -136,6 +193,18 @@ export interface Model {
   chatStream(options: ChatOptions): AsyncGenerator<Piece, Answer>;
   encode(options: EncodeOptions): Promise<EncodedImage>;
   decode(options: DecodeOptions): Promise<{ picture: Picture }>;
+  /**
+   * Teaches it pictures and their words, on the device and on nothing else. It draws and reads with what it has learned
+   * from then on, also where it was stopped or its stream was left; the checkpoint's files stay as they are.
+   */
+  teach(options: TeachOptions): Promise<Taught>;
+  teachStream(options: TeachOptions): AsyncGenerator<TeachStep, Taught>;
+  /** Lays a patch over the checkpoint, in place of all that was learned. Throws `checkpoint` where it is another model's. */
+  usePatch(patch: PatchInput, signal?: AbortSignal): Promise<void>;
+  /** What it has beyond its checkpoint, as a patch; undefined where it is the checkpoint's own. */
+  savePatch(): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Returns to the checkpoint. */
+  forget(): Promise<void>;
   trace(part: string, inputs: TraceTensors, settings?: Record<string, string>): Promise<TraceTensors>;
   memory(): Promise<ModelMemory>;
   /** Measures the device's time a part from now on, or stops; gives the seconds measured since the last call. */

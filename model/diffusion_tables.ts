@@ -87,6 +87,11 @@ export class DiffusionTables {
       );
   }
 
+  /** What was computed of the times is computed anew. */
+  forget(): void {
+    this.prepared = '';
+  }
+
   /** Before tokens are drawn in so many steps. Says whether the times changed. */
   prepare(steps: number, guidance: number): boolean {
     const { workspace, process } = this;

@@ -57,6 +57,8 @@ export interface Drawing {
   /** Whether these settings can be drawn with what it has. */
   serves(settings: DrawingSettings): boolean;
   run(input: DrawingInput, settings: DrawingSettings, signal?: AbortSignal): AsyncGenerator<DrawingStep>;
+  /** What it keeps from one batch to the next is computed anew: the weights are others. */
+  forget(): void;
   /** Gives all memory back; it cannot be used any more. */
   release(): Promise<void>;
 }

@@ -46,6 +46,8 @@ export interface TokenHead {
   begin(pictures: readonly PictureInput[], settings: DrawingSettings, signal?: AbortSignal): Promise<void>;
   /** Draws tokens, writes them to their places and marks these as known. */
   draw(step: HeadStep, signal?: AbortSignal): Promise<void>;
+  /** See `Drawing.forget`. */
+  forget(): void;
   release(): Promise<void>;
 }
 
@@ -155,6 +157,11 @@ export class MaskedAR implements Drawing {
       repeatRows(p, visual, this.everywhere, branches, x);
     }
     llm.forward(p, x, this.sequence.context, 'image', this.hidden);
+  }
+
+  forget(): void {
+    this.sequence.forget();
+    this.head.forget();
   }
 
   async release(): Promise<void> {

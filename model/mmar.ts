@@ -5,6 +5,7 @@ import { Profile } from '../engine/profile.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { type Checkpoint, openCheckpoint } from '../loaders/checkpoint.ts';
 import { pictureToPixels, pixelsToPicture } from '../loaders/image.ts';
+import { memorySource } from '../loaders/memory_source.ts';
 import { loadTokenizer, type TextTokenizer } from '../loaders/tokenizer.ts';
 import { permutation } from '../shaders/random.ts';
 import {
@@ -21,16 +22,22 @@ import {
   type GenerateStep,
   type Model,
   type ModelMemory,
+  type PatchInput,
   type Piece,
   resultOf,
+  type Taught,
+  type TeachOptions,
+  type TeachStep,
 } from './api.ts';
 import { checkDrawing, checkNumbers, checkSegments } from './checks.ts';
 import { type Config, parseConfig } from './config.ts';
 import { type Drawing, type DrawingInput, type DrawingShape, joined } from './drawing.ts';
 import { ImageCodec } from './image_codec.ts';
+import { Patched } from './patched.ts';
 import { pictureOf } from './pictures.ts';
+import { fileAt, type PlacedFile } from './place.ts';
 import { checkPlan, fitsInto, planMemory } from './plan.ts';
-import { conversation, Reader } from './reader.ts';
+import { conversation, exchanged, Reader } from './reader.ts';
 import type { DecodeSettings, Segment } from './sequence.ts';
 import {
   type AnswerSettings,
@@ -61,11 +68,18 @@ export interface LoadOptions {
   plora?: PLoRA;
   /** Decodes pictures that are given as files; without it they are given as pixels. */
   platform?: Platform;
+  /** Teaches it; without one it cannot learn. */
+  teacher?: Teacher;
+  /** Laid over the checkpoint, as by `usePatch`. */
+  patch?: PatchInput;
   /** Called when the model was closed: lets go of the device where it is the model's own. */
   closed?: () => void;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }
+
+/** Teaches a model (`training/`). */
+export type Teacher = (model: MMAR, options: TeachOptions) => AsyncGenerator<TeachStep, Taught>;
 
 /**
  * Loads a checkpoint (spec: checkpoint.md) onto a device.
@@ -74,7 +88,7 @@ export interface LoadOptions {
  * and `device` where the device cannot hold it, `cancelled` where the signal was aborted; then nothing stays on the device.
  */
 export async function loadMMAR(from: Source | Checkpoint, options: LoadOptions): Promise<MMAR> {
-  const { device, precision = 'bf16', available = Infinity, learns, onProgress, signal } = options;
+  const { device, precision = 'bf16', available = Infinity, learns, patch, onProgress, signal } = options;
   const checkpoint = 'tensors' in from ? from : await openCheckpoint(from, signal);
   const config = await readConfig(checkpoint, signal);
   const system = planSystem(checkpoint, config, precision, device.maxBinding, learns);
@@ -88,7 +102,9 @@ export async function loadMMAR(from: Source | Checkpoint, options: LoadOptions):
     await system.weights.load(device, checkpoint, onProgress, signal);
     if (plan.plora === 'merged') await system.weights.merge(device, signal);
     const generation = ((await checkpoint.json('generation_config.json', signal)) ?? {}) as Record<string, unknown>;
-    return new MMAR(device, checkpoint, system, generation, options);
+    const model = new MMAR(device, checkpoint, system, generation, options);
+    if (patch !== undefined) await model.usePatch(patch, signal);
+    return model;
   } catch (error) {
     system.weights.release(device);
     throw error;
@@ -116,6 +132,12 @@ export class MMAR implements Model {
   private readonly reader: Reader;
   private readonly turns = new Turns();
   private readonly tracing = new Turns();
+  private readonly lessons = new Turns();
+  /** What is laid over the checkpoint. */
+  readonly patches: Patched;
+  /** How often the weights have changed, and how often tensors gave way to others. */
+  private changes = 0;
+  private exchanges = 0;
   /** Kept for the next call. */
   private drawing: Drawing | undefined;
   private loadedTokenizer: Promise<TextTokenizer> | undefined;
@@ -127,13 +149,14 @@ export class MMAR implements Model {
     private readonly checkpoint: Checkpoint,
     readonly system: System,
     generation: Record<string, unknown>,
-    private readonly options: Pick<LoadOptions, 'platform' | 'closed'> = {},
+    private readonly options: Pick<LoadOptions, 'platform' | 'teacher' | 'closed'> = {},
   ) {
     this.config = system.config;
     this.settingsTable = system.settings;
     this.defaults = defaultSettings(system.settings, generation);
     const { max_new_tokens: most = answerSettings.max_new_tokens.default } = generation;
     this.answerDefaults = { max_new_tokens: Number(most) };
+    this.patches = new Patched(device, checkpoint, system.weights, (work) => this.exchange(work));
     this.codec = new ImageCodec(device, system);
     this.reader = new Reader(device, system.llm, this.config.llm.max_position_embeddings, system);
     void device.gpu.lost.then(({ message, reason }) => {
@@ -235,6 +258,7 @@ export class MMAR implements Model {
     const capacity = this.capacityFor(text + 1 + this.config.image_tokens);
     const shape: DrawingShape = { pictures: input.pictures.length, branches: guided ? 2 : 1, capacity };
     const drawing = await this.takeDrawing(shape, settings);
+    const { changes, exchanges } = this;
     try {
       for await (const step of drawing.run(input, settings, signal)) {
         const tokens = this.snapshot(drawing.tokens);
@@ -248,9 +272,12 @@ export class MMAR implements Model {
             this.pictureOfTokens(ownPart(await tokens, i, shape.pictures), signal),
         }));
         yield { ...step, ...pictures[0], pictures };
+        if (exchanges !== this.exchanges) throw exchanged();
       }
     } finally {
-      await this.giveBack(drawing);
+      if (changes !== this.changes) drawing.forget();
+      if (exchanges === this.exchanges) await this.giveBack(drawing);
+      else await drawing.release();
     }
   }
 
@@ -360,6 +387,62 @@ export class MMAR implements Model {
     return this.codec.decode(tokens, signal);
   }
 
+  teach(options: TeachOptions): Promise<Taught> {
+    return resultOf(this.teachStream(options));
+  }
+
+  /** Meanwhile it draws and reads with what it has learned so far. */
+  teachStream(options: TeachOptions): AsyncGenerator<TeachStep, Taught> {
+    const { teacher } = this.options;
+    if (!teacher) throw new MMARError('usage', 'this model was loaded without a teacher, so it cannot learn');
+    return this.lessons.stream(() => teacher(this, options), options.signal);
+  }
+
+  async usePatch(patch: PatchInput, signal?: AbortSignal): Promise<void> {
+    const opened = this.openPatch(patch);
+    await this.lessons.during(() => this.patches.lay(opened, 'checkpoint', signal), signal);
+  }
+
+  private openPatch(patch: PatchInput): PlacedFile {
+    if (typeof patch !== 'string' && !(patch instanceof URL)) {
+      const file = patch instanceof Blob && 'name' in patch ? String(patch.name) : 'the patch';
+      const content = patch instanceof Blob ? patch : new Uint8Array(patch as ArrayBuffer);
+      return { source: memorySource('what was given', new Map([[file, content]])), file };
+    }
+    const { platform } = this.options;
+    if (!platform)
+      throw new MMARError('usage', 'this model was loaded without a platform, which opens files; give bytes');
+    const placed = fileAt(String(patch), platform.source);
+    if (placed) return placed;
+    throw new MMARError('usage', `${JSON.stringify(patch)} is no place of a patch; give a path or a URL`);
+  }
+
+  savePatch(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.lessons.during(() => this.patches.save());
+  }
+
+  forget(): Promise<void> {
+    return this.lessons.during(() => this.patches.forget());
+  }
+
+  /** Exchanges tensors when nothing is drawn or read; what was recorded with the old ones goes. */
+  private exchange(work: () => Promise<void>): Promise<void> {
+    return this.turns.during(async () => {
+      this.exchanges++;
+      await this.drawing?.release();
+      this.drawing = undefined;
+      await this.reader.release();
+      await work();
+    });
+  }
+
+  /** What was computed with the weights as they were is computed anew. */
+  weightsChanged(): void {
+    this.changes++;
+    this.drawing?.forget();
+    this.reader.forget();
+  }
+
   /** Runs one part of the graph; see `trace`. */
   trace(part: string, inputs: TraceTensors, settings: Record<string, string> = {}): Promise<TraceTensors> {
     return this.tracing.during(() => trace(this, part, inputs, settings));
@@ -407,7 +490,7 @@ export class MMAR implements Model {
 
   private async letGo(): Promise<void> {
     const reason = new MMARError('usage', 'the model was closed; load it again');
-    await Promise.all([this.turns.close(reason), this.tracing.close(reason)]);
+    await Promise.all([this.turns, this.tracing, this.lessons].map((turns) => turns.close(reason)));
     await this.codec.close(reason);
     try {
       await this.drawing?.release();

@@ -1,5 +1,6 @@
 import { MMARError } from '../base/error.ts';
 import type { Picture, Platform } from '../base/platform.ts';
+import { fileAt } from './place.ts';
 
 /** Whatever people have a picture in: pixels, an encoded file, or the place of one. */
 export type ImageInput = Picture | ImageData | ImageBitmap | Blob | ArrayBuffer | Uint8Array | URL | string;
@@ -34,16 +35,15 @@ async function fromPlace(place: string, platform: Platform, signal?: AbortSignal
     const answer = await fetch(place, { signal });
     return platform.decodePicture(new Uint8Array(await answer.arrayBuffer()), place.slice(0, 40));
   }
-  const [, folder, file, query] = /^(.*[/\\])?([^/\\?]+)(\?.*)?$/.exec(place) ?? [];
-  if (file === undefined)
+  const placed = fileAt(place, platform.source);
+  if (!placed)
     throw new MMARError('picture', `${JSON.stringify(place)} is no place of a picture; give a path or a URL`);
-  const source = platform.source((folder ?? './') + (query ?? ''));
+  const { source, file } = placed;
   try {
-    const name = /^[a-z]+:\/\//i.test(place) ? decodeURIComponent(file) : file;
-    const size = await source.size(name, signal);
+    const size = await source.size(file, signal);
     if (size === undefined) throw new MMARError('file', `${place} is not there: check the path`);
     const bytes = new Uint8Array(size);
-    await source.read(name, 0, bytes, signal);
+    await source.read(file, 0, bytes, signal);
     return await platform.decodePicture(bytes, place);
   } finally {
     await source.close();

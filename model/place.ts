@@ -3,6 +3,20 @@ import type { Source } from '../base/platform.ts';
 
 const hubId = /^[\w.-]+\/[\w.-]+$/;
 
+/** A file and where it is. */
+export interface PlacedFile {
+  source: Source;
+  file: string;
+}
+
+/** The file of a path or URL; undefined where that ends in no name. */
+export function fileAt(place: string, open: (where: string) => Source): PlacedFile | undefined {
+  const [, folder = './', file, query = ''] = /^(.*[/\\])?([^/\\?]+)(\?.*)?$/.exec(place) ?? [];
+  if (file === undefined) return undefined;
+  const url = /^[a-z]+:\/\//i.test(place);
+  return { source: open(url ? folder + query : folder), file: url ? decodeURIComponent(file) : file + query };
+}
+
 /** Where the Hub has a model's files. */
 const hubFolder = (id: string): string => `https://huggingface.co/${id}/resolve/main`;
 

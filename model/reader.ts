@@ -10,6 +10,9 @@ import type { AnswerSettings } from './settings.ts';
 export class Reader {
   /** Kept for the next answer. */
   private sequence: Sequence | undefined;
+  /** How often all was forgotten. */
+  private forgotten = 0;
+  private released = 0;
 
   /** @param sight without it, text alone */
   constructor(
@@ -66,6 +69,7 @@ export class Reader {
     const most = { ...settings, max_new_tokens: Math.min(settings.max_new_tokens, room) };
     let answerTokens = 0;
     const sequence = await this.take(promptTokens + most.max_new_tokens + 1);
+    const { forgotten, released } = this;
     try {
       const cachedTokens = await sequence.read(segments, { next: most, signal });
       const decoding = sequence.decode(most, signal);
@@ -77,11 +81,20 @@ export class Reader {
         }
         answerTokens++;
         yield value as number;
+        if (released !== this.released) throw exchanged();
       }
     } finally {
       await this.device.queue.idle().catch(() => {}); // an answer that was left in the middle
-      await this.giveBack(sequence);
+      if (forgotten !== this.forgotten) sequence.forget();
+      if (released === this.released) await this.giveBack(sequence);
+      else await sequence.release();
     }
+  }
+
+  /** What was read is read anew: the weights are others. */
+  forget(): void {
+    this.forgotten++;
+    this.sequence?.forget();
   }
 
   /** A sequence of its own for at least so many tokens: the last one where it has room, else one with an empty cache. */
@@ -102,10 +115,15 @@ export class Reader {
   }
 
   async release(): Promise<void> {
+    this.released++;
     await this.sequence?.release();
     this.sequence = undefined;
   }
 }
+
+/** What is told to the reader of a stream in whose middle tensors gave way to others. */
+export const exchanged = (): MMARError =>
+  new MMARError('usage', 'the weights were exchanged in the middle of this; ask for it again');
 
 /** The ids of a conversation whose last message is to be answered. Throws `usage` where one holds a special token. */
 export function conversation(tokenizer: TextTokenizer, messages: readonly Message[]): number[] {

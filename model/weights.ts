@@ -6,7 +6,7 @@ import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { DTYPE_BYTES, type DType, toBf16, toF32 } from '../loaders/safetensors.ts';
 import type { Conv } from '../shaders/conv2d.ts';
 import type { Affine } from '../shaders/layer_norm.ts';
-import type { Linear } from '../shaders/linear.ts';
+import type { Linear, LowRank } from '../shaders/linear.ts';
 import { mergeable, mergeLowRank } from '../shaders/merge_low_rank.ts';
 import {
   type Axis,
@@ -42,6 +42,10 @@ const slots = 6; // chunks that are read or uploaded at once
  */
 export class Weights {
   private plan: { tensor: Tensor; blocks: Block[] }[] = [];
+  /** The plan without what merging does to it. */
+  private readonly declared: { tensor: Tensor; blocks: Block[] }[] = [];
+  /** The low-rank parts that were merged. */
+  private readonly apart = new Map<Linear, LowRank>();
   /** Layers with a low-rank part. */
   private readonly lowRank: Linear[] = [];
   private readonly tables: { tensor: Tensor; values: ArrayLike<number> }[] = [];
@@ -198,6 +202,7 @@ export class Weights {
   private add(name: string, shape: number[], blocks: Block[]): Tensor {
     const tensor = new Tensor(name, this.type, shape, this.maxBinding);
     this.plan.push({ tensor, blocks });
+    this.declared.push({ tensor, blocks });
     for (const block of blocks) this.required.set(block.name, [...block.shape]);
     return tensor;
   }
@@ -258,8 +263,28 @@ export class Weights {
         `${checkpoint.source.name}: ${noMemory(this.bytes, this.type)} (${failure.message.split('\n')[0]})`,
       );
     device.check();
+    await this.stream(device, checkpoint, this.plan, onProgress, signal);
+  }
 
-    const chunks = this.plan.flatMap(({ tensor, blocks }) =>
+  /** Loads those tensors of the device anew in which tensors of these names lie. */
+  async reload(
+    device: Device,
+    checkpoint: Checkpoint,
+    names: ReadonlySet<string>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const touched = this.plan.filter(({ blocks }) => blocks.some(({ name }) => names.has(name)));
+    await this.stream(device, checkpoint, touched, undefined, signal);
+  }
+
+  private async stream(
+    device: Device,
+    checkpoint: Checkpoint,
+    plan: readonly { tensor: Tensor; blocks: Block[] }[],
+    onProgress?: (progress: LoadProgress) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const chunks = plan.flatMap(({ tensor, blocks }) =>
       rowChunks(tensor).map(([from, to]): Chunk => ({ tensor, blocks, from, to })),
     );
     const fileOf = ({ blocks }: Chunk) => checkpoint.place(blocks[0].name);
@@ -271,7 +296,7 @@ export class Weights {
         x.from - y.from,
     );
 
-    const total = this.bytes,
+    const total = plan.reduce((sum, { tensor }) => sum + tensor.bytes, 0),
       uploads = new Uploads(device, slots, chunkBytes),
       reading: ReturnType<typeof read>[] = [];
     const read = async (chunk: Chunk) => {
@@ -320,11 +345,32 @@ export class Weights {
       await device.queue.run(program, signal);
       await device.queue.idle(signal);
       program.destroy();
+      this.apart.set(layer, lora);
       layer.merged = merged;
       layer.lora = undefined;
       for (const gone of [lora.a, lora.b]) device.release(gone);
       this.plan = this.plan.filter(({ tensor }) => tensor !== lora.a && tensor !== lora.b);
     }
+  }
+
+  /** Takes `merge` back: A and B come from the checkpoint again, and all tensors lie as they were declared. */
+  async separate(device: Device, checkpoint: Checkpoint, signal?: AbortSignal): Promise<void> {
+    const parts = [...this.apart.values()].flatMap(({ a, b }) => [a, b]);
+    for (const part of parts) allocate(device, part);
+    try {
+      const loaded = this.declared.filter(({ tensor }) => parts.includes(tensor));
+      await this.stream(device, checkpoint, loaded, undefined, signal);
+    } catch (error) {
+      for (const part of parts) device.release(part);
+      throw error;
+    }
+    for (const [layer, lora] of this.apart) {
+      if (layer.merged) device.release(layer.merged);
+      layer.merged = undefined;
+      layer.lora = lora;
+    }
+    this.apart.clear();
+    this.plan = [...this.declared];
   }
 
   /**

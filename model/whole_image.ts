@@ -140,6 +140,10 @@ export class WholeImageDrawing implements Drawing {
     return projections.output(p, llm.forward(p, noisy, this.sequence.context, 'image'));
   }
 
+  forget(): void {
+    this.sequence.forget();
+  }
+
   async release(): Promise<void> {
     this.device.queue.submit(); // programs may have been run, but not sent
     await this.sequence.release();

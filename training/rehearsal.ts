@@ -17,13 +17,24 @@ export async function rehearse(
 ): Promise<Item[]> {
   const items: Item[] = [];
   for (let i = 0; i < count; i++) {
-    const prompt = prompts.length ? prompts[i % prompts.length] : '';
-    const { tokens, codes } = await model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal });
-    const name = prompt || (await read(model, tokens, signal));
-    items.push({ tokens: codes ?? tokens, texts: [name], questions: [{ question, answer: name }] });
+    items.push(await rehearseOne(model, i, prompts, seed, signal));
     onProgress?.(i + 1);
   }
   return items;
+}
+
+/** The picture of that place among them. */
+export async function rehearseOne(
+  model: MMAR,
+  i: number,
+  prompts: readonly string[],
+  seed: number,
+  signal?: AbortSignal,
+): Promise<Item> {
+  const prompt = prompts.length ? prompts[i % prompts.length] : '';
+  const { tokens, codes } = await model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal });
+  const name = prompt || (await read(model, tokens, signal));
+  return { tokens: codes ?? tokens, texts: [name], questions: [{ question, answer: name }] };
 }
 
 async function read(model: MMAR, tokens: Float32Array, signal?: AbortSignal): Promise<string> {

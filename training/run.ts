@@ -70,6 +70,7 @@ export class TrainingRun {
         await this.trainer.gradients(this.batches.batch(n), signal);
         const { report } = await this.trainer.update(n, lr);
         this.done = n + 1;
+        this.model.weightsChanged();
         const now = report.then((told) => this.progress(told, n + 1, lr));
         now.catch(() => {}); // it is thrown where it is awaited
         if (before) yield await before;

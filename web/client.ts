@@ -16,10 +16,13 @@ import type {
   GenerateStep,
   Model,
   ModelMemory,
+  PatchInput,
   Piece,
   StepPicture,
+  Taught,
+  TeachOptions,
+  TeachStep,
 } from '../model/api.ts';
-import type { ImageInput } from '../model/pictures.ts';
 import type { PLoRA } from '../model/system.ts';
 import type { TraceTensors } from '../model/trace.ts';
 import type { Activations } from '../model/weights.ts';
@@ -43,6 +46,8 @@ export interface WorkerLoadOptions {
   plora?: PLoRA;
   /** Whether what is loaded from an address is kept in this browser; it is unless this is false. */
   keep?: boolean;
+  /** Laid over the checkpoint, as by `usePatch`. */
+  patch?: PatchInput;
   onProgress?: (state: LoadState) => void;
   signal?: AbortSignal;
 }
@@ -92,12 +97,12 @@ export class WorkerEngine {
    */
   async loadMMAR(
     from: string | URL | Map<string, Blob>,
-    { precision, plora, keep = true, onProgress, signal }: WorkerLoadOptions = {},
+    { precision, plora, keep = true, patch, onProgress, signal }: WorkerLoadOptions = {},
   ): Promise<WorkerMMAR> {
     const where = from instanceof Map ? from : addressOf(String(from));
     const description = await this.call<ModelDescription>(
       'load',
-      [where, { precision, plora, keep }],
+      [where, { precision, plora, keep, patch: patch === undefined ? undefined : sent(patch) }],
       signal,
       onProgress as (value: unknown) => void,
     );
@@ -220,9 +225,14 @@ export class WorkerEngine {
 const addressOf = (place: string): string =>
   /^[\w.-]+\/[\w.-]+$/.test(place) ? place : new URL(place, globalThis.location?.href).href;
 
-/** An image as it can be sent. */
-const sent = (image: ImageInput): ImageInput =>
-  typeof image === 'string' || image instanceof URL ? new URL(image, globalThis.location?.href).href : image;
+/** What is given as a place or as itself, as it can be sent. */
+const sent = <T>(given: T): T | string =>
+  typeof given === 'string' || given instanceof URL ? new URL(given, globalThis.location?.href).href : given;
+
+const withSent = (options: TeachOptions): TeachOptions => ({
+  ...options,
+  examples: options.examples?.map((example) => ({ ...example, image: sent(example.image) })),
+});
 
 /** A model in the worker. */
 export class WorkerMMAR implements Model {
@@ -287,6 +297,26 @@ export class WorkerMMAR implements Model {
 
   decode({ tokens, signal }: DecodeOptions): Promise<{ picture: Picture }> {
     return this.engine.call('decode', [this.id, { tokens }], signal);
+  }
+
+  teach({ signal, ...options }: TeachOptions): Promise<Taught> {
+    return this.engine.call('teach', [this.id, withSent(options)], signal);
+  }
+
+  teachStream({ signal, ...options }: TeachOptions): AsyncGenerator<TeachStep, Taught> {
+    return this.engine.stream('teachStream', [this.id, withSent(options)], signal);
+  }
+
+  usePatch(patch: PatchInput, signal?: AbortSignal): Promise<void> {
+    return this.engine.call('usePatch', [this.id, sent(patch)], signal);
+  }
+
+  savePatch(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.engine.call('savePatch', [this.id]);
+  }
+
+  forget(): Promise<void> {
+    return this.engine.call('forget', [this.id]);
   }
 
   trace(part: string, inputs: TraceTensors, settings: Record<string, string> = {}): Promise<TraceTensors> {

@@ -13,7 +13,9 @@ import type {
   EncodeOptions,
   GenerateOptions,
   GenerateStep,
+  PatchInput,
   StepPicture,
+  TeachOptions,
 } from '../model/api.ts';
 import { loadMMAR, type MMAR } from '../model/mmar.ts';
 import { openPlace } from '../model/place.ts';
@@ -25,6 +27,7 @@ import { ChessboardRun } from '../numerics/simulation.ts';
 import { blockSource } from '../platform/block_source.ts';
 import { absolute, browserPlatform, type DeviceOptions, openDevice } from '../platform/browser.ts';
 import { deleteKeptModel, keptModels, opfsKeep } from '../platform/opfs.ts';
+import { teachStream as teacher } from '../training/teach.ts';
 import { LoadMeter } from './load_meter.ts';
 import type { Answer, Call, ChessboardCall, ChessboardState, ModelDescription } from './protocol.ts';
 
@@ -80,7 +83,7 @@ const methods = {
   async load(
     context: CallContext,
     from: string | Map<string, Blob>,
-    { precision, plora, keep }: { precision?: Activations; plora?: PLoRA; keep?: boolean },
+    { precision, plora, keep, patch }: { precision?: Activations; plora?: PLoRA; keep?: boolean; patch?: PatchInput },
   ): Promise<ModelDescription> {
     if (!device) await methods.openDevice(context, {});
     const { signal, event } = context;
@@ -103,6 +106,8 @@ const methods = {
         precision,
         plora,
         platform: browserPlatform,
+        teacher,
+        patch,
         onProgress: (progress) => meter.set(progress),
         signal,
       });
@@ -132,6 +137,16 @@ const methods = {
     streams.set(id, find(models, model, 'model').chatStream({ ...options, signal }));
   },
 
+  async teachStream({ id, signal }: CallContext, model: number, options: TeachOptions) {
+    streams.set(id, find(models, model, 'model').teachStream({ ...options, signal }));
+  },
+
+  usePatch: ({ signal }: CallContext, model: number, patch: PatchInput) =>
+    find(models, model, 'model').usePatch(patch, signal),
+  savePatch: (_: CallContext, model: number) => find(models, model, 'model').savePatch(),
+  forget: (_: CallContext, model: number) => find(models, model, 'model').forget(),
+  teach: ({ signal }: CallContext, model: number, options: TeachOptions) =>
+    find(models, model, 'model').teach({ ...options, signal }),
   generate: ({ signal }: CallContext, model: number, options: GenerateOptions | BatchOptions) =>
     find(models, model, 'model').generate({ ...options, signal } as BatchOptions),
   describe: ({ signal }: CallContext, model: number, options: DescribeOptions) =>

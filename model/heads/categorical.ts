@@ -88,6 +88,8 @@ export class CategoricalHead implements TokenHead {
     }
   }
 
+  forget(): void {}
+
   async release(): Promise<void> {
     await this.groups.clear();
     await this.workspace.release();

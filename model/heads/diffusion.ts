@@ -129,6 +129,10 @@ export class DiffusionHead implements TokenHead {
     }
   }
 
+  forget(): void {
+    this.tables.forget();
+  }
+
   async release(): Promise<void> {
     await this.groups.clear();
     await this.workspace.release();
