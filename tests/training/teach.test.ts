@@ -32,20 +32,7 @@ test('the same pictures, words and settings give the patch of mmar train', async
   lesson = { examples, steps: 4, batch: 4, rehearse: 1, seed: 3, lr: 1e-3 };
 
   const out = path.join(cwd, 'run');
-  const words = [
-    '--steps',
-    '4',
-    '--batch',
-    '4',
-    '--micro-batch',
-    '1',
-    '--rehearse',
-    '2',
-    '--seed',
-    '3',
-    '--lr',
-    '1e-3',
-  ];
+  const words = '--steps 4 --batch 4 --micro-batch 1 --rehearse 1 --seed 3 --lr 1e-3'.split(' ');
   const run = await mmar(['train', data, '--out', out, '--model', folder, '--adapter', adapter, ...words]);
   assert.is(run.code, 0, run.stderr);
   const model = await loadMMAR(folder, { adapter });
