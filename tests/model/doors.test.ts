@@ -125,6 +125,20 @@ test('the loss of a device is told once', async () => {
   await lost.close().catch(() => {});
 });
 
+test('an answer is about the picture as it is, not as the last one was', async () => {
+  const [pizza, rocket] = await Promise.all(
+    ['pizza', 'rocket'].map((name) =>
+      nodePlatform.decodePicture(new Uint8Array(fs.readFileSync(path.resolve(emoji, `reference/${name}.png`))), name),
+    ),
+  );
+  const say = async (image: ImageInput) => (await model.describe({ image, max_new_tokens: 4, temperature: 0 })).text;
+  const [one, other] = [await say(pizza), await say(rocket)];
+  assert.not.equal(one, other);
+  assert.is(await say(pizza), one);
+  pizza.data.set(rocket.data); // the same object now shows something else
+  assert.is(await say(pizza), other);
+});
+
 test('each seed has its picture, which is that of its order and its noise', async () => {
   const settings = { iterations: 2, steps: 2 };
   const [one, two] = await model.generate({ prompt: 'pizza', seeds: [1, 2], ...settings });

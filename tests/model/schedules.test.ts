@@ -2,7 +2,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as sampler from '../../model/sampler.ts';
-import { resolveAnswer, resolveSettings, settingsOf, stepRange } from '../../model/settings.ts';
+import {
+  defaultSettings,
+  iterationsFor,
+  mostSteps,
+  resolveAnswer,
+  resolveSettings,
+  settingsOf,
+  stepRange,
+} from '../../model/settings.ts';
 import * as wanted from './schedules.ts';
 
 const near = (got: ArrayLike<number>, want: number[]) => {
@@ -46,7 +54,7 @@ test('settings: one wrong value of each is refused by name, and so is one that a
   const resolve = (given: object, table = all) => resolveSettings(table, defaults, given, 'vq');
   for (const [key, values] of Object.entries({
     iterations: [0, 1.5, -1, NaN, '3'],
-    steps: [0, 1.5, 101, '5:0', '50:5:2', 'many', '101:5'],
+    steps: [0, 1.5, 101, '5:0', '50:5:2', 'many', '101:5', '5:101'],
     cfg: [-1, Infinity, NaN, '2'],
     cfg_schedule: ['cosine', 1],
     eta: [-0.1, 1.1],
@@ -69,6 +77,22 @@ test('settings: one wrong value of each is refused by name, and so is one that a
     { seed: 2 ** 53 },
   ])
     assert.throws(() => resolveAnswer(bad), new RegExp(`^${Object.keys(bad)[0]} is `));
+});
+
+test("a model's own values: its file's where they are right, else the table's, within what it can do", () => {
+  const table = settingsOf(['iterations', 'steps', 'cfg'], { iterations: iterationsFor(16), steps: { most: 60 } });
+  const plain = { iterations: 16, steps: 60, cfg: 3, cfg_schedule: 'linear', eta: 0, temperature: 1 };
+  assert.equal(defaultSettings(table, {}), plain);
+  assert.equal(defaultSettings(table, { steps: '50:5', cfg: 2, eta: 1 }), { ...plain, steps: '50:5', cfg: 2, eta: 1 });
+  assert.equal(defaultSettings(table, { steps: 61, cfg: -1, iterations: 1.5, eta: 2, temperature: 'hot' }), plain);
+  assert.equal(iterationsFor(256), { default: 64 });
+  assert.equal([mostSteps(7), mostSteps('5:50'), mostSteps('50:5')], [7, 50, 50]);
+  assert.equal(resolveAnswer({ seed: 4 }, { max_new_tokens: 7, top_p: 0.5, seed: 3 }), {
+    max_new_tokens: 7,
+    temperature: 0,
+    top_p: 0.5,
+    seed: 4,
+  });
 });
 
 test.run();

@@ -32,6 +32,7 @@ const uses: Use[] = [
   { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 7, cfg: 3, eta: 0, temperature: 1 } },
   { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 9, cfg: 3, eta: 0, temperature: 1 } },
   { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 9, cfg: 3, eta: 1, temperature: 1 } },
+  { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 9, cfg: 3, eta: 1, temperature: 0.5 } },
   { before: [8], seeds: [4], settings: { iterations: 16, steps: '6:2', cfg: 1, eta: 0, temperature: 1 } },
 ];
 
@@ -72,11 +73,12 @@ for (const folder of folders) {
 
 test('steps that fall are other ones than the same number each time', async () => {
   const model = await load('plain');
-  const of = (steps: number | string) =>
-    draw(model, { ...uses[0], settings: { iterations: 4, steps, cfg: 2, eta: 0, temperature: 1 } });
+  const of = (steps: number | string, iterations = 4) =>
+    draw(model, { ...uses[0], settings: { iterations, steps, cfg: 2, eta: 0, temperature: 1 } });
   const [constant, falling] = [await of(6), await of('6:2')];
   assert.not.equal(falling, constant);
   assert.equal(await of('6:6'), constant);
+  assert.equal(await of('6:2', 1), await of(6, 1), 'the first tokens have the first number');
   await model.close();
 });
 
@@ -193,6 +195,11 @@ test('calls that come at once each get their own; what makes no sense is refused
   assert.match(await refused(() => read({ tokens: a.subarray(1) }), 'shape'), /tokens has \d+ numbers/);
   assert.match(await refused(() => read({ after: [99999] }), 'usage'), /has the id 99999/);
   await refused(() => model.generate({ seeds: [] }), 'usage');
+  for (const wrong of [Uint32Array.from({ length: 16 }, () => 3), permutation(15, 1), permutation(17, 1)]) {
+    const pictures = [{ order: wrong, chance: { seed: 1 } }];
+    const drawing = () => model.drawTokens({ before: [1], uncond: [5], pictures }, model.settings({}));
+    assert.match(await refused(drawing, 'usage'), /order is no permutation of the 16/);
+  }
   for (const seed of [-1, 1.5, 2 ** 53]) await refused(() => model.generate({ seed }), 'usage');
   assert.equal(await Promise.all([draw(model, uses[0]), draw(model, uses[1]), draw(model, uses[0])]), [
     alone,

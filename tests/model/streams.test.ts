@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { Workspace } from '../../engine/workspace.ts';
 import { DiffusionTables } from '../../model/diffusion_tables.ts';
 import { loadMMAR } from '../../model/mmar.ts';
+import { chosenTimes, samplerCoefficients } from '../../model/sampler.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import * as random from '../../shaders/random.ts';
 import { normals, permutation, seedWords, uniformNumbers } from '../../shaders/random.ts';
@@ -42,6 +43,15 @@ test('the first noise is of stream 0, times the temperature; that of the steps o
     own.flatMap((rows) => rows.slice(step * L, (step + 1) * L)),
   );
   close(await device.read(tables.of().stepNoise), ofSteps.flat(2), 2e-6);
+  // The tables of a number of steps are made when it changes.
+  for (const n of [3, 2, 3]) {
+    assert.is(tables.prepare(n, 1), true);
+    assert.is(tables.prepare(n, 2), false);
+    const want = samplerCoefficients('v', 100, n, 1, 0.5);
+    close((await device.read(tables.of().coefficients)).subarray(0, 4 * n), want, 1e-6);
+    const times = chosenTimes(100, n).reverse();
+    assert.equal([...(await device.read(tables.t))].slice(0, n), times);
+  }
   await workspace.release();
 });
 
