@@ -4,7 +4,7 @@ import type { Candidate, Program } from '../engine/program.ts';
 import { shapeClass, type TuningStore } from '../engine/tuning.ts';
 import { difference, tolerance } from './kernels.ts';
 import { Operands } from './operands.ts';
-import type { RecordedShape } from './shapes.ts';
+import { type RecordedShape, recordShapes } from './shapes.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** What was chosen for a kernel at a shape, and by how much: times of one run in ms. */
@@ -75,6 +75,42 @@ export async function tune(
   return tuned;
 }
 
+/** Seconds that a model's first load may take longer. */
+const firstLoadSeconds = 3;
+
+/**
+ * Tunes a model's kernels when a GPU first loads it: once for a machine and a model, for a few seconds at most, however far
+ * that comes; what is left the rule decides, until `mmar tune`. Aborting the signal ends it early and keeps what was
+ * measured. Software, where compiling alone takes longer, is left to the rule.
+ */
+export async function tuneFirstLoad(
+  device: Device,
+  identity: string,
+  config: unknown,
+  { seconds = firstLoadSeconds, signal, onBegin, ...options }: TuneOptions & { onBegin?: () => void },
+): Promise<void> {
+  const { tuning } = device,
+    model = JSON.stringify(config);
+  if (device.software || tuning.models.has(model)) return;
+  tuning.models.add(model);
+  onBegin?.();
+  await options.store.save(identity, tuning.toText());
+  const controller = new AbortController(),
+    stop = () => controller.abort(),
+    timer = setTimeout(stop, 1000 * seconds);
+  signal?.addEventListener('abort', stop);
+  if (signal?.aborted) stop();
+  try {
+    const shapes = await recordShapes(device, config, 'model');
+    await tune(device, identity, shapes, { ...options, seconds, signal: controller.signal });
+  } catch (error) {
+    if (!(error instanceof MMARError && error.code === 'cancelled')) throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
 /** How much faster than the rule's choice another must be, for noise not to choose. */
 const clear = 0.95,
   mostRounds = 6;
@@ -97,6 +133,7 @@ async function tuneShape(
   try {
     for (const candidate of plainFirst(shape.candidates)) {
       if (tuning.isStruck(name, shapes, candidate)) continue;
+      checkCancelled(signal);
       tuning.strike(name, shapes, candidate);
       await save();
       const reason = await operands

@@ -13,7 +13,7 @@ import type { CommonOptions } from './options.ts';
 import { megabytes, Progress } from './progress.ts';
 import { quietNativeWarnings } from './quiet.ts';
 import { cleanups, stopSignal } from './stop.ts';
-import { recallTuning } from './tuning.ts';
+import { recallTuning, tuneOnce } from './tuning.ts';
 
 /** A loaded model and what it runs on. */
 export interface Session {
@@ -38,6 +38,7 @@ export function withModel<T>(
 ): Promise<T> {
   const load = async (opened: Opened): Promise<T> => {
     check?.(await readConfig(opened.checkpoint, opened.signal));
+    if (options.tune !== false && !options.learns) await tuneModel(opened);
     const model = await loadMMAR(opened.checkpoint, {
       precision: options.precision,
       learns: options.learns,
@@ -49,6 +50,16 @@ export function withModel<T>(
     return use({ ...opened, model });
   };
   return withDevice(options, load, other);
+}
+
+async function tuneModel({ device, checkpoint, progress, signal }: Opened): Promise<void> {
+  const config = await checkpoint.json('config.json', signal);
+  const onTuned = (_: unknown, done: number, total: number) => {
+    if (!progress.shown) progress.start('tuning', total, String);
+    progress.update(done);
+  };
+  await tuneOnce(device, config, { onTuned, signal });
+  progress.stop();
 }
 
 /** Writes an answer as it comes, unless it is not to be shown; gives the whole. */

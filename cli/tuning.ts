@@ -1,4 +1,4 @@
-import { identityOf } from '../bench/tune.ts';
+import { identityOf, type TuneOptions, tuneFirstLoad } from '../bench/tune.ts';
 import type { Device } from '../engine/device.ts';
 import { dependencies } from '../package.json';
 import { nodeTuning } from '../platform/node_tuning.ts';
@@ -10,3 +10,7 @@ export const machineOf = (device: Device): string => identityOf(device, `webgpu 
 export async function recallTuning(device: Device): Promise<void> {
   device.tuning.fromText(await nodeTuning.load(machineOf(device)));
 }
+
+/** Measures a model's kernels for a few seconds when a GPU loads it for the first time. */
+export const tuneOnce = (device: Device, config: unknown, options: Omit<TuneOptions, 'store'>): Promise<void> =>
+  tuneFirstLoad(device, machineOf(device), config, { store: nodeTuning, ...options });

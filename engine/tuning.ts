@@ -34,6 +34,8 @@ export class Tuning {
   private readonly measured = new Map<string, { variant: string; shader: string }>();
   /** What failed, was wrong or did not end: never run again. */
   private readonly struck = new Set<string>();
+  /** Models that were tuned when they were first loaded, however far that came. */
+  readonly models = new Set<string>();
 
   /** @param force `KERNEL:VARIANT`, any number of them with commas between: taken wherever it is a candidate */
   constructor(force = environment('MMAR_FORCE')) {
@@ -91,12 +93,17 @@ export class Tuning {
 
   /** All that was measured, for a store. */
   toText(): string {
-    return JSON.stringify({ format, measured: Object.fromEntries(this.measured), struck: [...this.struck] }, null, 1);
+    const { measured, struck, models } = this;
+    return JSON.stringify(
+      { format, measured: Object.fromEntries(measured), struck: [...struck], models: [...models] },
+      null,
+      1,
+    );
   }
 
   /** Takes what `toText` gave; a text that is broken or of another format counts for nothing. */
   fromText(text: string | undefined): void {
-    let read: { format?: unknown; measured?: unknown; struck?: unknown } | null;
+    let read: { format?: unknown; measured?: unknown; struck?: unknown; models?: unknown } | null;
     try {
       read = JSON.parse(text ?? 'null');
     } catch {
@@ -108,6 +115,7 @@ export class Tuning {
       if (typeof variant === 'string' && typeof shader === 'string') this.measured.set(key, { variant, shader });
     }
     for (const key of read.struck) if (typeof key === 'string') this.struck.add(key);
+    if (Array.isArray(read.models)) for (const key of read.models) if (typeof key === 'string') this.models.add(key);
   }
 }
 

@@ -28,10 +28,12 @@ export interface DeviceOptions {
   adapter?: string;
   /** Lowers the size at which tensors are split over buffers, for tests. */
   maxBinding?: number;
+  /** Chooses the kernels of that kind of adapter, for tests. */
+  kind?: AdapterDescription['kind'];
 }
 
 /** Opens a device on the adapter that the browser gives. An `adapter` error says why there is none, and what helps. */
-export async function openDevice({ adapter: choice, maxBinding }: DeviceOptions = {}): Promise<Device> {
+export async function openDevice({ adapter: choice, maxBinding, kind }: DeviceOptions = {}): Promise<Device> {
   if (choice !== undefined && choice !== 'hardware' && choice !== 'software') {
     throw new MMARError('usage', `adapter is ${JSON.stringify(choice)}; in a browser give hardware or software`);
   }
@@ -61,7 +63,7 @@ export async function openDevice({ adapter: choice, maxBinding }: DeviceOptions 
       `the browser gives a ${found.kind} adapter only: switch hardware acceleration on in its settings`,
     );
   }
-  return Device.open(adapter, { maxBinding });
+  return Device.open(adapter, { maxBinding, kind });
 }
 
 /**

@@ -48,6 +48,8 @@ export interface WorkerLoadOptions {
   keep?: boolean;
   /** Laid over the checkpoint, as by `usePatch`. */
   patch?: PatchInput;
+  /** Whether a GPU that loads a model for the first time measures its kernels for a few seconds; it does unless this is false. */
+  tune?: boolean;
   onProgress?: (state: LoadState) => void;
   signal?: AbortSignal;
 }
@@ -97,18 +99,23 @@ export class WorkerEngine {
    */
   async loadMMAR(
     from: string | URL | Map<string, Blob>,
-    { precision, plora, keep = true, patch, onProgress, signal }: WorkerLoadOptions = {},
+    { precision, plora, keep = true, patch, tune, onProgress, signal }: WorkerLoadOptions = {},
   ): Promise<WorkerMMAR> {
     const where = from instanceof Map ? from : addressOf(String(from));
     const description = await this.call<ModelDescription>(
       'load',
-      [where, { precision, plora, keep, patch: patch === undefined ? undefined : sent(patch) }],
+      [where, { precision, plora, keep, patch: patch === undefined ? undefined : sent(patch), tune }],
       signal,
       onProgress as (value: unknown) => void,
     );
     const model = new WorkerMMAR(this, description, () => this.models.delete(model));
     this.models.add(model);
     return model;
+  }
+
+  /** Ends the measuring of kernels that a load waits for; what was measured stays. */
+  skipTuning(): Promise<void> {
+    return this.call('skipTuning', []);
   }
 
   /** Runs the chessboard of `numerics/` on the open device. */

@@ -16,7 +16,7 @@ export class LoadMeter {
     private readonly now = () => performance.now(),
   ) {}
 
-  set(more: Partial<LoadProgress & Traffic & { size: number }>): void {
+  set(more: Partial<LoadProgress & Traffic & Pick<LoadState, 'size' | 'tuning'>>): void {
     Object.assign(this.state, more);
     const { received, kept, size, loaded, total } = this.state,
       at = this.now();
@@ -30,7 +30,7 @@ export class LoadMeter {
       seconds = (at - first.at) / 1000;
     this.state.rate = seconds > 0 ? Math.max(0, bytes - first.bytes) / seconds : 0;
     this.state.secondsLeft = this.state.rate > 0 && (fetching ? size : total) > 0 ? left / this.state.rate : Infinity;
-    if (at - this.reported < reportMs && !(total > 0 && loaded === total)) return;
+    if (at - this.reported < reportMs && !(total > 0 && loaded === total) && !('tuning' in more)) return;
     this.reported = at;
     this.report({ ...this.state });
   }

@@ -36,6 +36,7 @@ export class Loader {
       this.load().catch((error: unknown) => this.complain(error));
     });
     element('cancel-load').addEventListener('click', () => this.stop.abort());
+    element('skip-tuning').addEventListener('click', () => void this.engine.skipTuning());
     for (const id of ['model-folder', 'model-files'])
       element<HTMLInputElement>(id).addEventListener('change', ({ target }) =>
         this.pick((target as HTMLInputElement).files),
@@ -188,13 +189,20 @@ export class Loader {
 
   private busy(on: boolean): void {
     element('loading').hidden = element('cancel-load').hidden = !on;
+    element('skip-tuning').hidden = true;
     element<HTMLProgressElement>('load-bar').value = 0;
     element('load-text').textContent = 'Opening the model …';
   }
 
-  private progress({ loaded, total, received, kept, size, rate, secondsLeft }: LoadState): void {
+  private progress({ loaded, total, received, kept, size, rate, secondsLeft, tuning }: LoadState): void {
     const bar = element<HTMLProgressElement>('load-bar'),
       text = element('load-text');
+    element('skip-tuning').hidden = !tuning;
+    if (tuning) {
+      bar.value = tuning.total ? tuning.done / tuning.total : 0;
+      text.textContent = 'Measuring what is fastest on this graphics card, once …';
+      return;
+    }
     const here = Math.min(received + kept, size || Infinity),
       fetching = received > 0 && here < size;
     bar.value = fetching ? here / size : total ? loaded / total : 0;

@@ -31,6 +31,8 @@ export interface LoadState extends LoadProgress, Traffic {
   rate: number;
   /** Infinity while nothing is known. */
   secondsLeft: number;
+  /** While a GPU's kernels are measured, before the weights come: how many are, of how many. */
+  tuning?: { done: number; total: number };
 }
 
 /** A loaded model as the page sees it. */

@@ -2,8 +2,9 @@
 
 import { type ErrorCode, MMARError } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
+import { identityOf, tuneFirstLoad } from '../bench/tune.ts';
 import type { Device } from '../engine/device.ts';
-import { openCheckpoint } from '../loaders/checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from '../loaders/checkpoint.ts';
 import { memorySource } from '../loaders/memory_source.ts';
 import type {
   BatchOptions,
@@ -26,10 +27,11 @@ import { scatter } from '../numerics/scatter.ts';
 import { ChessboardRun } from '../numerics/simulation.ts';
 import { blockSource } from '../platform/block_source.ts';
 import { absolute, browserPlatform, type DeviceOptions, openDevice } from '../platform/browser.ts';
+import { browserTuning } from '../platform/browser_tuning.ts';
 import { deleteKeptModel, keptModels, opfsKeep } from '../platform/opfs.ts';
 import { teachStream as teacher } from '../training/teach.ts';
 import { LoadMeter } from './load_meter.ts';
-import type { Answer, Call, ChessboardCall, ChessboardState, ModelDescription } from './protocol.ts';
+import type { Answer, Call, ChessboardCall, ChessboardState, LoadState, ModelDescription } from './protocol.ts';
 
 /** Steps whose pictures can be asked for: the latest of all streams. */
 const mostSteps = 256;
@@ -41,6 +43,31 @@ const stops = new Map<number, AbortController>(),
 let device: Device | undefined,
   made = 0,
   stepped = 0;
+
+/** Ends the tuning of the load under way. */
+let skip = new AbortController();
+
+/** Lets the device choose by what was measured in this browser, and measures what a GPU loads for the first time. */
+async function tuneModel(on: Device, checkpoint: Checkpoint, meter: LoadMeter, signal: AbortSignal): Promise<void> {
+  const identity = identityOf(on, navigator.userAgent),
+    config = await checkpoint.json('config.json', signal);
+  skip = new AbortController();
+  const abort = () => skip.abort();
+  signal.addEventListener('abort', abort);
+  on.tuning.fromText(await browserTuning.load(identity));
+  const show = (tuning: LoadState['tuning']) => meter.set({ tuning });
+  try {
+    await tuneFirstLoad(on, identity, config, {
+      store: browserTuning,
+      signal: skip.signal,
+      onBegin: () => show({ done: 0, total: 0 }),
+      onTuned: (_, done, total) => show({ done, total }),
+    });
+  } finally {
+    signal.removeEventListener('abort', abort);
+    show(undefined);
+  }
+}
 
 const say = (answer: Answer, transfer: Transferable[] = []) =>
   (globalThis as unknown as Worker).postMessage(answer, transfer);
@@ -83,7 +110,13 @@ const methods = {
   async load(
     context: CallContext,
     from: string | Map<string, Blob>,
-    { precision, plora, keep, patch }: { precision?: Activations; plora?: PLoRA; keep?: boolean; patch?: PatchInput },
+    {
+      precision,
+      plora,
+      keep,
+      patch,
+      tune = true,
+    }: { precision?: Activations; plora?: PLoRA; keep?: boolean; patch?: PatchInput; tune?: boolean },
   ): Promise<ModelDescription> {
     if (!device) await methods.openDevice(context, {});
     const { signal, event } = context;
@@ -101,6 +134,7 @@ const methods = {
       for (const file of new Set([...checkpoint.tensors.values()].map((place) => place.file)))
         size += (await source.size(file, signal)) ?? 0;
       meter.set({ size });
+      if (tune) await tuneModel(device!, checkpoint, meter, signal);
       const model = await loadMMAR(checkpoint, {
         device: device!,
         precision,
@@ -118,6 +152,11 @@ const methods = {
     } finally {
       await source.close();
     }
+  },
+
+  /** Ends the measuring of kernels that a load waits for. */
+  async skipTuning() {
+    skip.abort();
   },
 
   async close(_: CallContext, model: number) {

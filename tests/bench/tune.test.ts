@@ -3,10 +3,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RecordedShape } from '../../bench/shapes.ts';
-import { tune } from '../../bench/tune.ts';
+import { tune, tuneFirstLoad } from '../../bench/tune.ts';
+import emoji from '../../checkpoints/emoji/config.json';
 import type { Device } from '../../engine/device.ts';
 import { shapeClass, Tuning, type TuningStore } from '../../engine/tuning.ts';
-import { hardwareDevice, run, tensor } from '../gpu.ts';
+import { hardwareDevice, run, device as software, tensor } from '../gpu.ts';
 
 /** y = 2 x, a thread an element, `rounds` times over. */
 const doubling = (factor: string, rounds: number): string =>
@@ -115,6 +116,33 @@ test('a choice that does not compile today falls back to the rule', async () => 
       return dispatch.write[0];
     }, device);
   assert.ok(y.every((v) => v === 0.5));
+});
+
+test("a GPU's first load of a model measures for a while, once; a second start, and software, not at all", async () => {
+  const begun: string[] = [],
+    kept = store();
+  const load = async (on: Device, name: string, signal?: AbortSignal) => {
+    on.tuning.fromText(await kept.load('here'));
+    const start = performance.now();
+    await tuneFirstLoad(on, 'here', emoji, { store: kept, seconds: 1, signal, onBegin: () => begun.push(name) });
+    return (performance.now() - start) / 1000;
+  };
+  assert.ok((await load(software, 'software')) < 0.5);
+  assert.equal(kept.texts, []);
+  const first = await hardwareDevice(),
+    took = await load(first, 'first');
+  assert.ok(took < 30, `${took} s`); // one second, on a machine that this test has for itself
+  await first.queue.idle(); // it goes on
+  assert.ok((await load(await hardwareDevice(), 'second')) < 0.5);
+  assert.equal(begun, ['first']);
+  const other = await hardwareDevice();
+  await tuneFirstLoad(other, 'there', emoji, {
+    store: store(),
+    signal: AbortSignal.abort(),
+    onBegin: () => begun.push('skipped'),
+  });
+  assert.is(other.tuning.size, 0);
+  assert.equal(begun, ['first', 'skipped']);
 });
 
 test.run();

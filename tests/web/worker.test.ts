@@ -94,4 +94,29 @@ await inBrowsers('worker', (test) => {
     assert.match(got.message, /the graphics device was lost/);
     assert.is(got.late, 'device');
   });
+
+  test("a graphics card's first load of a model measures its kernels, can be told not to, and does so once", async (opened) => {
+    await opened.open();
+    const got = await opened.page.evaluate(async (url) => {
+      const { connectWorker } = (await import(`${url}mmar.js`)) as typeof import('../../browser.ts');
+      const visit = async () => {
+        const engine = connectWorker();
+        await engine.openDevice({ kind: 'hardware' });
+        let tuned = false;
+        const onProgress = ({ tuning }: { tuning?: object }) => {
+          if (tuning && !tuned) void engine.skipTuning();
+          tuned ||= tuning !== undefined;
+        };
+        const model = await engine.loadMMAR(`${url}checkpoints/emoji`, { keep: false, onProgress });
+        const { weights } = await model.memory();
+        engine.terminate();
+        return { tuned, loaded: weights > 1e6 };
+      };
+      return [await visit(), await visit()];
+    }, opened.server.url);
+    assert.equal(got, [
+      { tuned: true, loaded: true },
+      { tuned: false, loaded: true },
+    ]);
+  });
 });
