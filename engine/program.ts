@@ -157,10 +157,11 @@ export class Recorder {
    * A part of a model that is worth recording twice in a training step that must save memory, such as a layer: a tape that
    * recomputes drops what it makes and records it again on the way back.
    * @param record reads what lasts or was made before, and may write to what lasts only what it would write again
+   * @param always also where the tape does not recompute
    * @returns what `record` made
    */
-  block(record: () => Tensor): Tensor {
-    return this.tape ? this.tape.block(record) : record();
+  block(record: () => Tensor, always = false): Tensor {
+    return this.tape ? this.tape.block(record, always) : record();
   }
 
   private choose(op: Operation): Launch & { variant: string; uniforms?: number[] } {

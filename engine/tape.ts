@@ -69,10 +69,10 @@ export class Tape {
    * A model's block (see `Recorder.block`). Recomputing, its operations leave one entry in place of theirs, which records them
    * once more when the way back comes by, by the same calls and so with the same bits: what they made need not be kept till then.
    */
-  block(record: () => Tensor): Tensor {
+  block(record: () => Tensor, always: boolean): Tensor {
     const first = this.entries.length,
       y = record();
-    if (!this.recompute || this.entries.length === first) return y;
+    if (!(this.recompute || always) || this.entries.length === first) return y;
     const inside = this.entries.splice(first),
       written = inside.flatMap(({ outputs }) => outputs).filter((t) => !this.recorder.isScratch(t));
     const back: Back = () => {

@@ -79,7 +79,7 @@ export abstract class MaskedGraph implements Graph {
   /** Pictures are read: the cross-entropy of the answers' tokens. */
   reading(workspace: Workspace, shape: PassShape): Pass<ReadingExample> {
     const pictures = this.pictures(workspace, shape),
-      answers = new Answers(workspace, shape);
+      answers = new Answers(workspace, shape, this.system.llm);
     return {
       write(examples, weight) {
         pictures.write(examples);
@@ -88,7 +88,7 @@ export abstract class MaskedGraph implements Graph {
       record: (p) => {
         pictures.record(p);
         p.part('text');
-        return answers.record(p, pictures.segments.tail(p), this.system.llm);
+        return answers.record(p, pictures.segments.tail(p));
       },
     };
   }

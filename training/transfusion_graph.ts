@@ -42,7 +42,7 @@ export class TransfusionGraph implements Graph {
   /** The picture enters a little noised; the cross-entropy of the answer's tokens. */
   reading(workspace: Workspace, shape: PassShape): Pass<ReadingExample> {
     const picture = new NoisyPicture(workspace, this.system, this.noising, shape),
-      answers = new Answers(workspace, shape);
+      answers = new Answers(workspace, shape, this.system.llm);
     return {
       write(examples, weight) {
         picture.write(examples);
@@ -51,7 +51,7 @@ export class TransfusionGraph implements Graph {
       record: (p) => {
         picture.record(p);
         p.part('text');
-        return answers.record(p, picture.segments.tail(p), this.system.llm);
+        return answers.record(p, picture.segments.tail(p));
       },
     };
   }
