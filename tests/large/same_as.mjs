@@ -1,6 +1,6 @@
 // Whether this checkout gives the bits of another: `node tests/large/same_as.mjs CHECKOUT [--adapters lavapipe,swiftshader]
-// [--prompts 16]` draws the prompts of the carried checkpoint's reference, reads the pictures, and runs every golden case
-// that both know, in f32 and bf16, by the command lines of both. Prints what differs, and exits 1 where something does.
+// [--prompts 16] [--mine="--plora separate"]` draws the prompts of the carried checkpoint's reference, reads the pictures, and runs every golden case
+// that both know, in f32 and bf16, by the command lines of both, this one's with the words of `--mine`. Prints what differs, and exits 1 where something does.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -14,6 +14,7 @@ const { values, positionals } = parseArgs({
   options: {
     adapters: { type: 'string', default: 'lavapipe,swiftshader' },
     prompts: { type: 'string', default: '16' },
+    mine: { type: 'string', default: '' },
   },
 });
 const [other] = positionals;
@@ -28,7 +29,8 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'same-as-'));
 /** Runs one command of a checkout; gives what it printed, or undefined where it failed. */
 function run(checkout, args) {
   try {
-    const command = [path.join(checkout, 'cli/mmar.mjs'), ...args];
+    const own = checkout === here ? values.mine.split(' ').filter(Boolean) : [];
+    const command = [path.join(checkout, 'cli/mmar.mjs'), ...args, ...own];
     return execFileSync(process.execPath, command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   } catch {
     return undefined;
