@@ -6,7 +6,7 @@ import { Workspace } from '../engine/workspace.ts';
 import { repeatRows } from '../shaders/gather_rows.ts';
 import type { Drawing, DrawingInput, DrawingShape, DrawingStep, PictureInput } from './drawing.ts';
 import type { EmbeddingViT } from './embedding_vit.ts';
-import type { Qwen2 } from './qwen2.ts';
+import type { ImageState, Qwen2 } from './qwen2.ts';
 import { guidanceAt, hiddenAfter } from './sampler.ts';
 import { Sequence } from './sequence.ts';
 import type { DrawingSettings } from './settings.ts';
@@ -18,12 +18,12 @@ export interface Canvas {
   pictures: number;
   branches: 1 | 2;
   activations: Activations;
-  /** [branches × pictures × L, H]: z of every position. */
-  hidden: Tensor;
   /** f32 [pictures × L, d] */
   tokens: Tensor;
   /** u32 [pictures × L], 1: hidden */
   mask: Tensor;
+  /** z of the rows `chosen` of `tokens`, [branches × chosen, H]. */
+  hidden(p: Recorder, chosen: Tensor): Tensor;
 }
 
 /** What an iteration asks of a head. */
@@ -58,7 +58,6 @@ export interface MaskedParts {
   vit: EmbeddingViT;
   /** L and d. */
   imageShape: readonly [number, number];
-  hiddenSize: number;
 }
 
 /**
@@ -71,7 +70,7 @@ export class MaskedAR implements Drawing {
   private readonly sequence: Sequence;
   private readonly head: TokenHead;
   private readonly mask: Tensor;
-  private readonly hidden: Tensor;
+  private readonly state: ImageState;
   private readonly everywhere: Tensor;
 
   constructor(
@@ -88,8 +87,13 @@ export class MaskedAR implements Drawing {
     this.tokens = make('tokens', 'f32', [pictures * L, d]);
     this.mask = make('mask', 'u32', [pictures * L]);
     this.everywhere = make('positions', 'u32', [pictures * L]);
-    this.hidden = make('hidden', parts.activations, [branches * pictures * L, parts.hiddenSize]);
-    const { tokens, mask, hidden } = this;
+    this.state = parts.llm.imageState(this.workspace, branches * pictures * L);
+    const { tokens, mask, state } = this;
+    const { context } = this.sequence;
+    const hidden = (p: Recorder, chosen: Tensor): Tensor => {
+      p.part('LLM');
+      return parts.llm.imageRows(p, state, context, chosen, branches);
+    };
     this.head = makeHead({ device, pictures, branches, activations: parts.activations, tokens, mask, hidden });
     this.workspace.write(
       this.everywhere,
@@ -144,19 +148,14 @@ export class MaskedAR implements Drawing {
       await this.sequence.read([{ ids: [...text, this.parts.llm.image_start] }], { group, signal });
   }
 
-  /** What is known so far, through EmbeddingViT and LLM: a z for every position of every row. */
+  /** What is known so far, through EmbeddingViT and LLM, but for what the last layer does for the positions to draw alone. */
   private imagePass(p: Recorder): void {
     const { vit, llm } = this.parts;
-    const { branches } = this.shape;
     p.part('EmbeddingViT');
     const visual = vit.forward(p, this.tokens, this.mask);
     p.part('LLM');
-    let x = visual;
-    if (branches === 2) {
-      x = p.tensor('visual', visual.type, [branches * visual.rows, visual.cols]);
-      repeatRows(p, visual, this.everywhere, branches, x);
-    }
-    llm.forward(p, x, this.sequence.context, 'image', this.hidden);
+    repeatRows(p, visual, this.everywhere, this.shape.branches, this.state.x);
+    llm.imagePass(p, this.state, this.sequence.context);
   }
 
   forget(): void {

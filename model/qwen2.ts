@@ -3,7 +3,7 @@ import type { Recorder } from '../engine/program.ts';
 import { elementBytes, roundUp, type Tensor } from '../engine/tensor.ts';
 import type { Workspace } from '../engine/workspace.ts';
 import { gqa } from '../shaders/attention.ts';
-import { embedTokens } from '../shaders/gather_rows.ts';
+import { embedTokens, gatherRows } from '../shaders/gather_rows.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
 import { rmsNorm } from '../shaders/rms_norm.ts';
 import { type Heads, rope } from '../shaders/rope.ts';
@@ -24,6 +24,14 @@ interface Layer {
 /** Branches with their keys and values: what the LLM remembers. */
 export interface Context extends Sequences {
   layers: LayerCache[];
+}
+
+/** An image's tokens, at last before the last layer, and their queries in it: its rest is for those tokens that are asked for. */
+export interface ImageState {
+  /** [branches × tokens, H] */
+  x: Tensor;
+  /** [branches × tokens, heads × headDim in whole quads] */
+  q: Tensor;
 }
 
 /** How the rows of a pass relate: text is causal; an image's tokens see each other and go through PLoRA too. */
@@ -143,28 +151,76 @@ export class Qwen2 {
    * Runs new tokens through all layers; their keys and values go to the cache at each branch's position, which stays
    * where it is (`advance` moves it).
    * @param x [branches × count, H]
-   * @returns hidden states after the final norm, [branches × count, H], in `into` where it is given
+   * @returns hidden states after the final norm, [branches × count, H]
    */
-  forward(p: Recorder, x: Tensor, context: Context, span: Span, into?: Tensor): Tensor {
-    const { rms_norm_eps: eps, intermediate_size } = this.config,
-      lora = span === 'image',
-      causal = span === 'text';
-    const through = (x: Tensor, layer: Layer, i: number): Tensor => {
-      const qkv = linear(p, x, layer.qkv, { norm: { kind: 'rms', weight: layer.input_layernorm, eps }, lora });
-      const q = rope(p, qkv, this.inverseFrequency, context.layers[i], context, this.heads);
-      const seen = gqa(p, q, context.layers[i], context, this.heads, causal),
-        attended = linear(p, seen, layer.o_proj, { lora, residual: x });
-      const gateUp = linear(p, attended, layer.gateUp, {
-        norm: { kind: 'rms', weight: layer.post_attention_layernorm, eps },
-        lora,
-      });
-      return linear(p, swiglu(p, gateUp, intermediate_size), layer.down_proj, { lora, residual: attended });
-    };
-    for (const [i, layer] of this.layers.entries()) {
+  forward(p: Recorder, x: Tensor, context: Context, span: Span): Tensor {
+    for (const i of this.layers.keys()) {
       const before = x;
-      x = p.block(() => through(before, layer, i));
+      x = p.block(() => this.mix(p, before, this.queries(p, before, context, span, i), context, span, i));
     }
-    return rmsNorm(p, x, this.norm, eps, into);
+    return rmsNorm(p, x, this.norm, this.config.rms_norm_eps);
+  }
+
+  /** What `imagePass` begins with and leaves for `imageRows`, of so many tokens. */
+  imageState(workspace: Pick<Workspace, 'tensor'>, tokens: number): ImageState {
+    const { heads, headDim } = this.heads;
+    return {
+      x: workspace.tensor('last layer x', this.activations, [tokens, this.config.hidden_size]),
+      q: workspace.tensor('last layer q', this.activations, [tokens, heads * roundUp(headDim, 4)]),
+    };
+  }
+
+  /** Runs an image's tokens, `state.x`, up to the queries, keys and values of the last layer: the rest is each token's own. */
+  imagePass(p: Recorder, state: ImageState, context: Context): void {
+    const last = this.layers.length - 1;
+    let { x } = state;
+    for (let i = 0; i < last; i++) {
+      const into = i === last - 1 ? state.x : undefined;
+      x = this.mix(p, x, this.queries(p, x, context, 'image', i), context, 'image', i, { into });
+    }
+    this.queries(p, x, context, 'image', last, state.q);
+  }
+
+  /**
+   * Hidden states after the final norm of some of an image's tokens.
+   * @param rows u32 [m]: the same of each of `branches` equal blocks of tokens, of each image equally many
+   * @returns [branches × m, H]
+   */
+  imageRows(p: Recorder, { x, q }: ImageState, context: Context, rows: Tensor, branches: number): Tensor {
+    const [own, asks] = [x, q].map((all) => gatherRows(p, all, rows, branches));
+    const last = this.layers.length - 1;
+    const y = this.mix(p, own, asks, context, 'image', last, { together: x.rows / context.branches });
+    return rmsNorm(p, y, this.norm, this.config.rms_norm_eps);
+  }
+
+  /** Queries of a layer; its keys and values go to the cache. */
+  private queries(p: Recorder, x: Tensor, context: Context, span: Span, i: number, into?: Tensor): Tensor {
+    const { input_layernorm: weight, qkv } = this.layers[i],
+      norm = { kind: 'rms', weight, eps: this.config.rms_norm_eps } as const;
+    const made = linear(p, x, qkv, { norm, lora: span === 'image' });
+    return rope(p, made, this.inverseFrequency, context.layers[i], context, this.heads, into);
+  }
+
+  /**
+   * What follows of a layer: attention, and what each row does alone.
+   * @param together tokens of an image, where not all of them are here
+   */
+  private mix(
+    p: Recorder,
+    x: Tensor,
+    q: Tensor,
+    context: Context,
+    span: Span,
+    i: number,
+    { together, into }: { together?: number; into?: Tensor } = {},
+  ): Tensor {
+    const { o_proj, post_attention_layernorm: weight, gateUp, down_proj } = this.layers[i],
+      norm = { kind: 'rms', weight, eps: this.config.rms_norm_eps } as const,
+      lora = span === 'image';
+    const seen = gqa(p, q, context.layers[i], context, this.heads, span === 'text', together),
+      attended = linear(p, seen, o_proj, { lora, residual: x });
+    const gated = swiglu(p, linear(p, attended, gateUp, { norm, lora }), this.config.intermediate_size);
+    return linear(p, gated, down_proj, { lora, residual: attended, into });
   }
 
   /**

@@ -1,6 +1,8 @@
 /** The parts that `trace` runs, each through the code that draws and reads. A variant has those that are its own. */
 import { MMARError } from '../base/error.ts';
+import type { Recorder } from '../engine/program.ts';
 import { packRows, type Tensor } from '../engine/tensor.ts';
+import { gatherRows } from '../shaders/gather_rows.ts';
 import type { DrawingInput, PictureInput } from './drawing.ts';
 import { DiffusionHead } from './heads/diffusion.ts';
 import { type ImageTokens, type Segment, Sequence } from './sequence.ts';
@@ -88,12 +90,13 @@ export const sample: TraceRun = async (t) => {
   const guided = t.has('z_uncond');
   const z = [...Array.from(t.input('z', [n, t.H])), ...(guided ? Array.from(t.input('z_uncond', [n, t.H])) : [])];
   const branches = guided ? 2 : 1;
+  const hidden = t.tensor(activations, [branches * n, t.H], z);
   const canvas = {
     device,
     pictures: 1,
     branches,
     activations,
-    hidden: t.tensor(activations, [branches * n, t.H], z),
+    hidden: (p: Recorder, chosen: Tensor) => gatherRows(p, hidden, chosen, branches),
     tokens: t.tensor('f32', [n, t.d], []),
     mask: t.tensor('u32', [n], new Uint32Array(n).fill(1)),
   } as const;

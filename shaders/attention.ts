@@ -14,9 +14,18 @@ import type { LayerCache, Sequences } from './sequences.ts';
  * Grouped-query attention of new tokens over the cache, themselves included (spec section 3.6).
  * @param q [branches × count, heads × headDim in whole quads], rotated; their keys and values are in the cache already
  * @param causal text: each token sees up to itself; else (an image's tokens) also each other
+ * @param together an image's tokens, whose keys are in the cache, where only some of their queries are given
  * @returns [branches × count, heads × headDim in whole quads]
  */
-export function gqa(p: Recorder, q: Tensor, cache: LayerCache, seq: Sequences, heads: Heads, causal: boolean): Tensor {
+export function gqa(
+  p: Recorder,
+  q: Tensor,
+  cache: LayerCache,
+  seq: Sequences,
+  heads: Heads,
+  causal: boolean,
+  together?: number,
+): Tensor {
   const d = 4 * quads(heads.headDim);
   checkShape(
     q.pitch === heads.heads * d && cache.k.pitch === heads.kvHeads * d && cache.v.pitch === cache.k.pitch,
@@ -33,6 +42,7 @@ export function gqa(p: Recorder, q: Tensor, cache: LayerCache, seq: Sequences, h
     position: seq.position,
     branch: seq.first ?? 0,
     causal,
+    together,
     cached: true,
     capacity: seq.capacity,
     first: { q: 0, k: 0, v: 0 },
@@ -70,6 +80,8 @@ export interface AttentionOperands {
   position: Tensor;
   branch: number;
   causal: boolean;
+  /** Tokens that see each other where it is not causal; the queries unless given. */
+  together?: number;
   /** Whether keys before these queries are kept, `position` of them. */
   cached: boolean;
   /** Rows of k and v from one branch to the next. */
@@ -99,6 +111,7 @@ function dispatch(
     o.k,
     o.v,
   );
+  const { together = count } = o;
   const y = p.tensor(name, o.q.type, [o.q.rows, 4 * heads * d]),
     inputs = [...new Set([o.q, o.k, o.v])];
   const terms = inputs.some((t) => p.tape?.wants(t))
@@ -126,8 +139,9 @@ function dispatch(
       d,
       f32Bits(1 / Math.sqrt(headDim)),
       terms?.pitch ?? 0,
+      together,
     ],
-    candidates: candidates(p.device, o.q.type, { d, count, heads, kvHeads, branches }, terms !== undefined),
+    candidates: candidates(p.device, o.q.type, { d, count, together, heads, kvHeads, branches }, terms !== undefined),
     inputs,
     gradient: (dy) => {
       const gradients = attentionBackward(p, o, { ...shape, branches, count }, y, terms!, dy);
@@ -140,6 +154,7 @@ function dispatch(
 interface Sizes {
   d: number;
   count: number;
+  together: number;
   heads: number;
   kvHeads: number;
   branches: number;
@@ -152,7 +167,7 @@ interface Sizes {
 function candidates(
   device: Device,
   x: ElementType,
-  { d, count, heads, kvHeads, branches }: Sizes,
+  { d, count, together, heads, kvHeads, branches }: Sizes,
   terms: boolean,
 ): Candidate[] {
   const exp = device.software ? 'exp_' : 'exp',
@@ -177,7 +192,7 @@ function candidates(
     workgroups: [Math.ceil((count * heads) / kvHeads / (8 * tile_m)), kvHeads, branches],
     bytes: 4 * (d + 1) * (8 * tile_m * elementBytes(x) + 32 * (wide ? 4 : elementBytes(x))) + 8 * tile_m * 9 * 16,
   });
-  if (device.software && count >= 4 && d <= 16)
+  if (device.software && together >= 4 && d <= 16)
     return [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
   const tiles = [1, 2, 4].flatMap((tile_m) =>
     (x === 'bf16' ? [false, true] : [false]).map((wide) => tile(tile_m, wide)),

@@ -14,8 +14,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let i = first + lane;
   let past = select(0u, position[b + shape.branch], shape.cached == 1u);
   // Masked AR (spec section 3.6): text sees what is before it, image tokens see each other too.
-  let most = past + select(shape.count, min(first + ${lanes}u, shape.count), shape.causal == 1u);
-  let seen = past + select(shape.count, i + 1u, shape.causal == 1u);
+  let most = past + select(shape.together, min(first + ${lanes}u, shape.count), shape.causal == 1u);
+  let seen = past + select(shape.together, i + 1u, shape.causal == 1u);
   let base = (b * shape.count + min(i, shape.count - 1u)) * shape.q_pitch + shape.q_first + head * ${d}u;
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;

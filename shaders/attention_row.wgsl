@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let head = group.y;
   let b = group.z;
   let past = select(0u, position[b + shape.branch], shape.cached == 1u);
-  let seen = past + select(shape.count, i + 1u, shape.causal == 1u);
+  let seen = past + select(shape.together, i + 1u, shape.causal == 1u);
   let base = (b * shape.count + i) * shape.q_pitch + shape.q_first + head * ${d}u;
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;

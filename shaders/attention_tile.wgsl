@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let first = group.x * rows;
   let all = shape.count * shape.group_size;
   let last = (min(first + rows, all) - 1u) / shape.group_size;
-  let most = past + select(shape.count, last + 1u, shape.causal == 1u);
+  let most = past + select(shape.together, last + 1u, shape.causal == 1u);
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = group.y * ${d}u;
   for (var n = lane; n < rows * shape.quads; n += 64u) {
@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let column = lane % 8u;
   let row = lane / 8u * ${tile_m}u;
 #for i in ${tile_m}
-  let seen#i = past + select(shape.count, min(first + row + #iu, all - 1u) / shape.group_size + 1u, shape.causal == 1u);
+  let seen#i = past + select(shape.together, min(first + row + #iu, all - 1u) / shape.group_size + 1u, shape.causal == 1u);
   var m#i = -3.0e38;
   var sum#i = 0.0;
 #for n in ${tile_n}

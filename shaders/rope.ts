@@ -17,6 +17,7 @@ export interface Heads {
  * Rotary position embedding at each branch's position; keys and values go to the cache.
  * @param qkv [branches × count, (heads + 2 kvHeads) × headDim in whole quads]
  * @param inverseFrequency f32 [headDim / 2]
+ * @param into where to write the queries; a new tensor unless given
  * @returns the rotated queries [branches × count, heads × headDim in whole quads]
  */
 export function rope(
@@ -26,6 +27,7 @@ export function rope(
   cache: LayerCache,
   seq: Sequences,
   { heads, kvHeads, headDim }: Heads,
+  into?: Tensor,
 ): Tensor {
   const headQuads = quads(headDim),
     rowQuads = (heads + 2 * kvHeads) * headQuads;
@@ -52,7 +54,7 @@ export function rope(
       cache.v,
     );
   }
-  const q = p.tensor('q', qkv.type, [qkv.rows, 4 * heads * headQuads]);
+  const q = into ?? p.tensor('q', qkv.type, [qkv.rows, 4 * heads * headQuads]);
   p.operation({
     name: 'rope',
     source: ropeWgsl,

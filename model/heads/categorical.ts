@@ -1,7 +1,7 @@
 import type { Program } from '../../engine/program.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import { Workspace } from '../../engine/workspace.ts';
-import { gatherRows, repeatRows } from '../../shaders/gather_rows.ts';
+import { repeatRows } from '../../shaders/gather_rows.ts';
 import { placeRows } from '../../shaders/place_rows.ts';
 import { codeStream, uniformNumbers } from '../../shaders/random.ts';
 import { sampleCode } from '../../shaders/sample_code.ts';
@@ -73,8 +73,9 @@ export class CategoricalHead implements TokenHead {
     const chosen = workspace.tensor('chosen', 'u32', [m]);
     try {
       const draw = await workspace.program(`draw ${m}`, (p) => {
+        const z = hidden(p, chosen);
         p.part('image head');
-        const logits = head.forward(p, gatherRows(p, hidden, chosen, branches));
+        const logits = head.forward(p, z);
         const drawn = p.tensor('drawn', 'u32', [m]);
         sampleCode(p, logits, { chosen, uniform, sampling }, codes, drawn, branches);
         const x = p.tensor('x', 'f32', [m, tokens.cols]);

@@ -2,7 +2,7 @@ import type { Program, Recorder } from '../../engine/program.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import { Workspace } from '../../engine/workspace.ts';
 import { advance } from '../../shaders/advance.ts';
-import { gatherRows, repeatRows } from '../../shaders/gather_rows.ts';
+import { repeatRows } from '../../shaders/gather_rows.ts';
 import { placeRows } from '../../shaders/place_rows.ts';
 import { samplerStep } from '../../shaders/sampler_step.ts';
 import type { DiffusionMLP } from '../diffusion_mlp.ts';
@@ -107,7 +107,9 @@ export class DiffusionHead implements TokenHead {
         record(p);
       });
     const begin = program('begin', (p) => {
-      mlp.condition(p, gatherRows(p, hidden, chosen, branches), condition);
+      const z = hidden(p, chosen);
+      p.part('Diffusion MLP');
+      mlp.condition(p, z, condition);
       repeatRows(p, tables.noise, chosen, branches, x);
     });
     const steps = (count: number) =>

@@ -27,7 +27,6 @@ export const mmarTraces = {
 export class MMARSystem implements System {
   readonly activations: Activations;
   readonly imageShape: readonly [number, number];
-  readonly hiddenSize: number;
   readonly image_tokenizer: KLTokenizer;
   readonly vit: EmbeddingViT;
   readonly llm: Qwen2;
@@ -42,7 +41,6 @@ export class MMARSystem implements System {
   ) {
     this.activations = weights.activations;
     this.imageShape = [config.image_tokens, config.image_tokenizer.embed_dim];
-    this.hiddenSize = config.llm.hidden_size;
     this.settings = settingsOf(['iterations', 'steps', 'cfg', 'cfg_schedule', 'eta', 'temperature'], {
       iterations: iterationsFor(config.image_tokens),
       steps: { most: config.diffusion.timesteps },

@@ -26,7 +26,6 @@ export const vqTraces = {
 export class VQSystem implements System {
   readonly activations: Activations;
   readonly imageShape: readonly [number, number];
-  readonly hiddenSize: number;
   readonly image_tokenizer: VQTokenizer;
   readonly vit: EmbeddingViT;
   readonly llm: Qwen2;
@@ -42,7 +41,6 @@ export class VQSystem implements System {
   ) {
     this.activations = weights.activations;
     this.imageShape = [config.image_tokens, config.image_tokenizer.embed_dim];
-    this.hiddenSize = config.llm.hidden_size;
     this.settings = settingsOf(['iterations', 'cfg', 'cfg_schedule', 'temperature'], {
       iterations: iterationsFor(config.image_tokens),
     });

@@ -24,5 +24,6 @@ struct Shape {
   quads: u32, // of a head
   scale: f32,
   terms_pitch: u32,
+  together: u32, // tokens that see each other, where it is not causal: some of them may be no queries
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;

@@ -157,6 +157,29 @@ for (const rows of [2, 9]) {
   });
 }
 
+test("some of an image's queries have the bits that all of them give", async () => {
+  const shape = { heads: 4, kvHeads: 2, headDim: 22 },
+    d = 24,
+    L = 9,
+    capacity = 20,
+    chosen = [7, 0];
+  const q = headsOf('bf16', 2 * L, 4, 22, 1, 6),
+    cache = {
+      k: tensor('bf16', [2 * capacity, 2 * d], headsOf('bf16', 2 * capacity, 2, 22, 2)),
+      v: tensor('bf16', [2 * capacity, 2 * d], headsOf('bf16', 2 * capacity, 2, 22, 3)),
+    };
+  const seq = { branches: 2, capacity, ids: tensor('u32', [2, capacity], []), position: tensor('u32', [2], [5, 3]) };
+  const some = [0, 1].flatMap((b) =>
+    chosen.flatMap((i) => [...q.subarray((b * L + i) * 4 * d, (b * L + i + 1) * 4 * d)]),
+  );
+  const all = await run((p) => gqa(p, tensor('bf16', [2 * L, 4 * d], q), cache, seq, shape, false)),
+    got = await run((p) => gqa(p, tensor('bf16', [4, 4 * d], some), cache, seq, shape, false, L));
+  const want = [0, 1].flatMap((b) =>
+    chosen.flatMap((i) => [...all.subarray((b * L + i) * 4 * d, (b * L + i + 1) * 4 * d)]),
+  );
+  assert.equal([...got], want);
+});
+
 test('no rows', async () => {
   assert.is((await run((p) => selfAttention(p, tensor('f32', [0, 12], []), 1, 4))).length, 0);
 });
