@@ -4,51 +4,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compareReports } from '../../bench/compare.ts';
 import { measureShape } from '../../bench/kernels.ts';
-import { makeYardstick } from '../../bench/limits.ts';
 import { findTarget, sourceOf, tryShader } from '../../bench/own.ts';
-import { type KernelRow, type Report, schema } from '../../bench/report.ts';
-import { matmulShape, type RecordedShape } from '../../bench/shapes.ts';
-import { Stopwatch } from '../../bench/stopwatch.ts';
+import { matmulShape } from '../../bench/shapes.ts';
 import { device } from '../gpu.ts';
+import { planted } from './planted.ts';
 
-const watch = await Stopwatch.open(device),
-  yardstick = await makeYardstick(device);
-
-const reportOf = (kernels: KernelRow[]): Report => ({
-  schema,
-  date: '',
-  version: '',
-  adapter: {
-    name: 'this',
-    vendor: '',
-    architecture: '',
-    device: '',
-    driver: '',
-    kind: '',
-    runtime: '',
-    features: [],
-    limits: {},
-  },
-  limits: {},
-  limit_spread: {},
-  kernels,
-  model: [],
-  peers: [],
-  notes: [],
-});
-
-/** The rule's choice for a matrix product, at its own number of columns or, planted, with 1.3 times the workgroups. */
-async function shapeOf(slower: number): Promise<RecordedShape> {
-  const shape = await matmulShape(device, 64, 512, 1024),
-    [{ workgroups, ...choice }] = shape.candidates;
-  const [x, y = 1] = workgroups;
-  return { ...shape, candidates: [{ ...choice, workgroups: [x, Math.round(y * slower)] }] };
-}
-
-const run = async (slower: number): Promise<Report> =>
-  reportOf(
-    await measureShape(watch, await shapeOf(slower), { yardstick: yardstick.program, samples: 16, budget_ms: 3000 }),
-  );
+const { watch, yardstick, run } = await planted(device);
 
 test('a kernel that does 1.5 times the work is slower beyond the noise, or the noise says why not', async () => {
   const before = await run(1),
@@ -67,7 +28,7 @@ test('five runs of the same are not called different', async () => {
 
 test('every variant of a matrix product agrees with the plain one', async () => {
   const shape = await matmulShape(device, 40, 96, 200),
-    rows = await measureShape(watch, shape, { yardstick: yardstick.program, samples: 2, budget_ms: 1 });
+    rows = await measureShape(watch, shape, { yardstick, samples: 2, budget_ms: 1 });
   assert.is(rows.length, shape.candidates.length);
   for (const { variant, agrees, ms } of rows) {
     assert.ok(agrees !== false, variant);
