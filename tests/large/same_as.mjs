@@ -1,6 +1,7 @@
 // Whether this checkout gives the bits of another: `node tests/large/same_as.mjs CHECKOUT [--adapters lavapipe,swiftshader]
-// [--prompts 16] [--mine="--plora separate"]` draws the prompts of the carried checkpoint's reference, reads the pictures, and runs every golden case
-// that both know, in f32 and bf16, by the command lines of both, this one's with the words of `--mine`. Prints what differs, and exits 1 where something does.
+// [--prompts 16] [--mine="--plora separate"]` draws the prompts of the carried checkpoint's reference, reads the pictures,
+// and runs every golden case that both know, in f32 and bf16, by the command lines of both, this one's with the words of
+// `--mine`. Prints what differs, and exits 1 where something does.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
