@@ -1,11 +1,13 @@
-// Teaches the carried model twelve shapes that it does not know, and looks at what it draws and names then, and at what it still
-// knows: `node tests/large/teach.mjs OUT [--adapter NAME] [train's options]`. Takes minutes on a software adapter.
+// Teaches the carried model twelve shapes that it does not know, then looks at what it draws and names, and at what it still
+// knows: `node tests/large/teach.mjs OUT [--adapter NAME] [train's options]`. OUT/taught.png shows each picture as the image
+// tokenizer keeps it, as the model drew its words before, and after. A folder whose run is done is only looked at again.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { drawShapes, shapes } from '../../docs/shapes.mjs';
+import { bundle } from '../../setup.mjs';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url)))),
   [out, ...options] = process.argv.slice(2);
@@ -13,57 +15,86 @@ if (!out) {
   console.error('teach: no folder is given; node tests/large/teach.mjs OUT');
   process.exit(2);
 }
+await bundle();
+const { loadMMAR, pictureToPixels, platform, psnr } = await import(path.join(root, 'dist/index.mjs'));
 const at = options.indexOf('--adapter'),
-  adapter = at >= 0 ? options.splice(at, 2) : [];
-const mmar = (...words) =>
-  execFileSync(process.execPath, [path.join(root, 'cli/mmar.mjs'), ...words, ...adapter], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  [, adapter] = at >= 0 ? options.splice(at, 2) : [];
 const file = (...names) => path.join(out, ...names),
-  patch = ['--patch', file('run', 'patch.safetensors')],
-  known = JSON.parse(fs.readFileSync(path.join(root, 'checkpoints/emoji/reference/reference.json'), 'utf8')),
-  named = (picture, more) => JSON.parse(mmar('describe', picture, '--json', ...more)).text.trim();
+  patch = file('run', 'patch.safetensors'),
+  usual = ['--steps', '400', '--micro-batch', '1', '--rehearse', '32'];
 
 fs.mkdirSync(out, { recursive: true });
 const data = await drawShapes(file('shapes'));
-const start = performance.now();
-mmar('train', data, '--out', file('run'), ...options);
-const seconds = Math.round((performance.now() - start) / 1000);
+if (!fs.existsSync(patch))
+  execFileSync(
+    process.execPath,
+    [
+      ...[path.join(root, 'cli/mmar.mjs'), 'train', data, '--out', file('run'), ...usual, ...options],
+      ...(adapter ? ['--adapter', adapter] : []),
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+const steps = fs
+  .readFileSync(file('run', 'log.jsonl'), 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line));
 
-/** PSNR of two pictures of one size, in dB. */
-async function psnr(a, b) {
-  const [x, y] = await Promise.all([a, b].map((picture) => sharp(picture).removeAlpha().raw().toBuffer()));
-  const error = x.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0) / x.length;
-  return 10 * Math.log10(255 ** 2 / error);
-}
+const side = 64,
+  model = await loadMMAR(path.join(root, 'checkpoints/emoji'), { adapter }),
+  read = (picture) => platform.decodePicture(fs.readFileSync(picture), picture),
+  drawn = async (prompt) => (await model.generate({ prompt, seed: 1 })).picture,
+  named = async (image) => (await model.describe({ image })).text.trim();
 
 const rows = [];
 for (const prompt of Object.keys(shapes)) {
-  const name = prompt.replaceAll(' ', '-'),
-    drawn = file(`${name}.png`),
-    kept = file(`${name}-kept.png`);
-  mmar('encode', file('shapes', `${name}.png`), '-o', file('tokens.safetensors'));
-  mmar('decode', file('tokens.safetensors'), '-o', kept);
-  mmar('generate', prompt, '--seed', '1', '-o', drawn, ...patch);
-  rows.push({ prompt, psnr: Math.round(10 * (await psnr(drawn, kept))) / 10, read: named(drawn, patch) });
-  console.log(`${prompt}: ${rows.at(-1).psnr} dB to the tokenizer's own picture, read as ${rows.at(-1).read}`);
+  const image = await read(file('shapes', `${prompt.replaceAll(' ', '-')}.png`)),
+    { tokens } = await model.encode({ image });
+  rows.push({ prompt, kept: (await model.decode({ tokens })).picture, before: await drawn(prompt) });
 }
-const still = known.filter(({ file: picture, name }) => {
-  const read = named(path.join(root, 'checkpoints/emoji/reference', picture), patch);
-  if (read !== name) console.log(`${name}: now read as ${read}`);
-  return read === name;
-});
+await model.usePatch(fs.readFileSync(patch));
+for (const row of rows) {
+  row.after = await drawn(row.prompt);
+  row.psnr = Math.round(10 * psnr(pictureToPixels(row.after, side), pictureToPixels(row.kept, side))) / 10;
+  row.read = await named(row.after);
+  console.log(`${row.prompt}: ${row.psnr} dB to the tokenizer's own picture, read as ${row.read}`);
+}
+const known = JSON.parse(fs.readFileSync(path.join(root, 'checkpoints/emoji/reference/reference.json'), 'utf8'));
+let stillNamed = 0;
+for (const { file: picture, name } of known) {
+  const now = await named(await read(path.join(root, 'checkpoints/emoji/reference', picture)));
+  if (now === name) stillNamed++;
+  else console.log(`${name}: now read as ${now}`);
+}
+await model.close();
+
+const gap = 6,
+  tiles = ['kept', 'before', 'after'].flatMap((which, y) =>
+    rows.map(({ [which]: { data, width, height } }, x) => ({
+      input: Buffer.from(data),
+      raw: { width, height, channels: data.length / (width * height) },
+      left: gap + x * (side + gap),
+      top: gap + y * (side + gap),
+    })),
+  );
+await sharp({
+  create: { width: gap + 12 * (side + gap), height: gap + 3 * (side + gap), channels: 3, background: 'white' },
+})
+  .composite(tiles)
+  .png({ compressionLevel: 9 })
+  .toFile(file('taught.png'));
+
 const result = {
-  seconds,
+  steps: steps.length,
+  seconds: steps.at(-1).seconds,
   drawn: rows.filter(({ psnr }) => psnr > 20).length,
   read: rows.filter(({ prompt, read }) => prompt === read).length,
   of: rows.length,
-  stillNamed: still.length,
+  stillNamed,
   ofKnown: known.length,
-  rows,
+  rows: rows.map(({ prompt, psnr, read }) => ({ prompt, psnr, read })),
 };
 fs.writeFileSync(file('result.json'), `${JSON.stringify(result, undefined, 1)}\n`);
 console.log(
-  `${seconds} s: ${result.drawn} of ${result.of} drawn over 20 dB, ${result.read} read by name; ${result.stillNamed} of ${result.ofKnown} known pictures still named`,
+  `${result.steps} steps, ${result.seconds.toFixed(0)} s: ${result.drawn} of ${result.of} drawn over 20 dB, ${result.read} read by name; ${stillNamed} of ${known.length} known pictures still named`,
 );
