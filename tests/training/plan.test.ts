@@ -20,15 +20,18 @@ const tiny = JSON.parse(fs.readFileSync('tests/training/tiny.json', 'utf8')) as 
     (file) => [file, fs.readFileSync(`checkpoints/emoji/${file}`, 'utf8')] as const,
   );
 
-for (const [learn, precision, micro_batch, recompute] of [
-  ['all', 'f32', 2, false],
-  ['paper', 'bf16', 3, false],
-  ['all', 'bf16', 2, true],
-] as [Learn, 'bf16' | 'f32', number, boolean][]) {
-  test(`${learn} in ${precision}, ${micro_batch} at once${recompute ? ', recomputing' : ''}`, async () => {
+/** Steps of the long case: `MMAR_STEPS=1000 node tests/run.mjs training/plan` for more. */
+const many = Number(process.env.MMAR_STEPS ?? 50);
+
+for (const [learn, precision, micro_batch, recompute, steps] of [
+  ['all', 'f32', 2, false, 2],
+  ['paper', 'bf16', 3, false, many],
+  ['all', 'bf16', 2, true, 2],
+] as [Learn, 'bf16' | 'f32', number, boolean, number][]) {
+  test(`${learn} in ${precision}, ${micro_batch} at once${recompute ? ', recomputing' : ''}, ${steps} steps`, async () => {
     const checkpoint = randomCheckpoint(tiny, 'tiny', 1, texts),
       config = await readConfig(checkpoint),
-      settings = trainingSettings({ steps: 2, batch: 5, micro_batch, draws: 2 });
+      settings = trainingSettings({ steps, batch: 5, micro_batch, draws: 2 });
     const plan = await planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute });
     const { memory } = device,
       before = memory.held;
