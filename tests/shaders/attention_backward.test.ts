@@ -7,7 +7,8 @@ import { add } from '../../shaders/add.ts';
 import { gqa, selfAttention } from '../../shaders/attention.ts';
 import { gatherRows } from '../../shaders/gather_rows.ts';
 import { rope } from '../../shaders/rope.ts';
-import { run, tensor } from '../gpu.ts';
+import { ropeBackward } from '../../shaders/rope_backward.ts';
+import { device, run, tensor } from '../gpu.ts';
 import { checkGradients, gradients, type Operand, random } from '../gradients.ts';
 import { attention } from '../reference.ts';
 
@@ -136,6 +137,20 @@ test('without a tape nothing more is written than before', async () => {
     assert.is(p.dispatches.at(-1)!.write.length, 1);
     return y;
   });
+});
+
+test('what led back from rope is used up: its rows of the gradients are zeros, the others as they were', async () => {
+  const [heads, kvHeads, headDim, capacity] = [2, 1, 4, 5];
+  const ones = (rows: number, cols: number) => tensor('f32', [rows, cols], new Float32Array(rows * cols).fill(1));
+  const dcache = { k: ones(capacity, 4), v: ones(capacity, 4) };
+  const seq = { branches: 1, capacity, ids: tensor('u32', [1, capacity], []), position: tensor('u32', [1], [1]) };
+  const dqkv = await run((p) =>
+    ropeBackward(p, ones(2, 16), tensor('f32', [2], [1, 0.1]), undefined, dcache, seq, { heads, kvHeads, headDim }),
+  );
+  assert.equal([...dqkv.slice(12, 16), ...dqkv.slice(28, 32)], Array(8).fill(1));
+  const left = [1, 0, 0, 1, 1].flatMap((value) => Array<number>(4).fill(value));
+  assert.equal([...(await device.read(dcache.k))], left);
+  assert.equal([...(await device.read(dcache.v))], left);
 });
 
 test.run();
