@@ -181,8 +181,11 @@ test('a checkpoint that disagrees with its config, or breaks off, is refused and
     return memorySource('changed', new Map([...content, [name, Buffer.from(JSON.stringify(change(json)))]]));
   };
   const { held } = device.memory;
-  const wider = changed('config.json', (json) => ({ ...json, llm: { ...(json.llm as object), vocab_size: 1025 } }));
-  assert.match(await refused(() => loadMMAR(wider, { device }), 'checkpoint'), /embed_tokens.*1025/);
+  const wider = changed('config.json', (json) => ({
+    ...json,
+    llm: { ...(json.llm as object), vocab_size: 1_000_000 },
+  }));
+  assert.match(await refused(() => loadMMAR(wider, { device, available: 1e8 }), 'checkpoint'), /embed_tokens.*1000000/);
   const whole = changed('config.json', (json) => json);
   let read = 0;
   const breaking = {

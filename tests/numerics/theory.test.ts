@@ -83,4 +83,35 @@ test('true rounding to the nearest follows the same curve, at a fixed part of it
   }
 });
 
+test('numbers of a type: ties to even, the least ones, and what is too large', () => {
+  const cases = {
+    f16: [
+      [1 + 2 ** -11, 1],
+      [1 + 3 * 2 ** -11, 1 + 2 ** -9],
+      [2 ** -25, 0],
+      [3 * 2 ** -25, 2 ** -23],
+      [2 ** -15 + 2 ** -25, 2 ** -15],
+      [65519, 65504],
+      [65520, Infinity],
+    ],
+    bf16: [
+      [1 + 2 ** -8, 1],
+      [-1 - 3 * 2 ** -8, -1 - 2 ** -6],
+      [2 ** -134, 0],
+      [3 * 2 ** -134, 2 ** -132],
+      [2 ** 128, Infinity],
+    ],
+    f32: [
+      [1 + 2 ** -24, 1],
+      [2 ** -150, 0],
+      [3 * 2 ** -150, 2 ** -148],
+    ],
+  } as const;
+  for (const type of numberTypes)
+    for (const [x, want] of cases[type]) {
+      assert.is(roundTo(type, x), want, `${type} ${x}`);
+      assert.is(roundTo(type, -x), -want, `${type} ${-x}`);
+    }
+});
+
 test.run();
