@@ -8,7 +8,6 @@ import { type Linear, linear } from '../shaders/linear.ts';
 import { rmsNorm } from '../shaders/rms_norm.ts';
 import { type Heads, rope } from '../shaders/rope.ts';
 import type { LayerCache, Sequences } from '../shaders/sequences.ts';
-import { swiglu } from '../shaders/swiglu.ts';
 import type { LLMConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
 
@@ -219,7 +218,7 @@ export class Qwen2 {
       lora = span === 'image';
     const seen = gqa(p, q, context.layers[i], context, this.heads, span === 'text', together),
       attended = linear(p, seen, o_proj, { lora, residual: x });
-    const gated = swiglu(p, linear(p, attended, gateUp, { norm, lora }), this.config.intermediate_size);
+    const gated = linear(p, attended, gateUp, { norm, lora, swiglu: this.config.intermediate_size });
     return linear(p, gated, down_proj, { lora, residual: attended, into });
   }
 

@@ -5,8 +5,9 @@ import { add } from './add.ts';
 import { checkShape } from './common.ts';
 import { gate } from './gate.ts';
 import { linearBackward } from './linear_backward.ts';
-import { type Activation, type Gate, gemm } from './matmul.ts';
+import { type Activation, canPair, type Gate, gemm } from './matmul.ts';
 import { type FusedNorm, fuseNorm, type Norm, normalize } from './norm.ts';
+import { swiglu } from './swiglu.ts';
 
 /** A linear layer's weights, as the loader lays them out. */
 export interface Linear {
@@ -35,6 +36,8 @@ export interface LinearOptions {
   /** Normalizes x first: within the product's kernel where rows are few, with the same bits. */
   norm?: Norm;
   act?: Activation;
+  /** SwiGLU: y is silu(first) ⊙ second of so many columns each, the second's from a whole quad on; nothing else follows. */
+  swiglu?: number;
   /** Multiplies act(…) before the residual is added (AdaLN). */
   gate?: Gate;
   /** Added last: y += residual, of y's shape and type. */
@@ -55,16 +58,19 @@ export interface LinearOptions {
  * @returns [rows, out]. Throws `shape` where operands do not fit each other
  */
 export function linear(p: Recorder, x: Tensor, layer: Linear, options: LinearOptions = {}): Tensor {
-  if (options.norm) {
-    const { norm, ...rest } = options,
-      low = rest.lora && !layer.merged,
-      fused = p.tape || low ? undefined : fuseNorm(p, x, layer.weight, norm);
-    if (!fused) return linear(p, normalize(p, x, norm), layer, rest);
-    return product(p, x, layer, rest, fused).y;
-  }
   if (options.lora && layer.merged) {
     const { weight, merged, bias } = layer;
     return linear(p, x, { weight: merged, bias }, { name: weight.name, ...options, lora: false });
+  }
+  if (options.swiglu !== undefined && (p.tape || options.lora || !canPair(p, x, layer.weight))) {
+    const { swiglu: width, ...rest } = options;
+    return swiglu(p, linear(p, x, layer, rest), width);
+  }
+  if (options.norm) {
+    const { norm, ...rest } = options,
+      fused = p.tape || rest.lora ? undefined : fuseNorm(p, x, layer.weight, norm);
+    if (!fused) return linear(p, normalize(p, x, norm), layer, rest);
+    return product(p, x, layer, rest, fused).y;
   }
   const { weight, bias, lora } = layer,
     { act = 'none', gate, residual, type, into, name = weight.name } = options;
@@ -106,7 +112,7 @@ function product(
   norm?: FusedNorm,
 ): { y: Tensor; low?: Tensor } {
   const { weight, bias, lora } = layer,
-    { act, gate, residual, type, into, name = weight.name } = options;
+    { act, gate, residual, type, into, swiglu: pairs, name = weight.name } = options;
   const plus = options.lora &&
     lora && {
       a: gemm(p, { a: x, b: lora.a, transposeB: true, epilogue: { alpha: lora.scale }, label: `${name} lora_A` }),
@@ -121,6 +127,7 @@ function product(
     plus: plus || undefined,
     norm,
     epilogue,
+    pairs,
     type,
     into,
     label: name,

@@ -1,7 +1,7 @@
 import type { Candidate, Recorder } from '../engine/program.ts';
 import { type ElementType, f32Bits, type Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
-import { matmulCandidates } from './matmul_candidates.ts';
+import { matmulCandidates, splitsSums } from './matmul_candidates.ts';
 import type { FusedNorm } from './norm.ts';
 import { rowsAtOnce } from './tiling.ts';
 import { transpose } from './transpose.ts';
@@ -49,6 +49,8 @@ export interface Gemm {
   /** Normalizes a's rows first. Only with `transposeB`, without `plus`. */
   norm?: FusedNorm;
   epilogue?: Epilogue;
+  /** SwiGLU: y is silu(first) ⊙ second of so many columns each, the second's from a whole quad on. Where `canPair`, on its own. */
+  pairs?: number;
   /** Adds to what `into` holds. */
   accumulate?: boolean;
   /** Where to write; a new tensor unless given. */
@@ -80,14 +82,27 @@ export interface Block {
  */
 export function gemm(p: Recorder, g: Gemm): Tensor {
   const a = g.transposeA ? transpose(p, g.a) : g.a,
-    { b, transposeB = false, plus, norm, epilogue = {}, accumulate = false, label = b.name } = g;
+    { b, transposeB = false, plus, norm, epilogue = {}, pairs, accumulate = false, label = b.name } = g;
   const { alpha = 1, bias, act = 'none', gate, residual } = epilogue;
   const { m, n } = g.block ?? { m: a.rows, n: transposeB ? b.rows : b.cols },
-    what = `matmul ${label}`;
+    what = `matmul ${label}`,
+    columns = pairs ?? n;
   if (g.block) checkBlock(what, a, g, g.block);
   else checkOperands(what, a, n, g);
-  const y = g.into ?? p.tensor(label, g.type ?? residual?.type ?? a.type, [...a.shape.slice(0, -1), n]);
-  checkShape(g.block !== undefined || (y.rows === m && y.cols === n), what, `y [${m}, ${n}]`, a, y);
+  const y = g.into ?? p.tensor(label, g.type ?? residual?.type ?? a.type, [...a.shape.slice(0, -1), columns]);
+  checkShape(g.block !== undefined || (y.rows === m && y.cols === columns), what, `y [${m}, ${columns}]`, a, y);
+  if (pairs !== undefined) {
+    const apart = 4 * quads(pairs),
+      alone =
+        !plus && transposeB && Object.keys(epilogue).every((key) => epilogue[key as keyof Epilogue] === undefined);
+    checkShape(
+      alone && canPair(p, a, b) && n === apart + pairs,
+      what,
+      `w [${apart} + ${pairs}, ${a.cols}], few rows, and nothing after it`,
+      a,
+      b,
+    );
+  }
   checkShape(!g.type || g.type === y.type, what, `y of type ${g.type}`, y);
   checkShape(!residual || residual.type === y.type, what, "a residual of y's type", y, residual ?? y);
   checkShape(!accumulate || (g.into !== undefined && !residual), what, 'accumulate with into, without residual', y);
@@ -118,6 +133,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       ...bindings,
       norm: norm !== undefined,
       rms: norm?.rms ?? false,
+      pairs: pairs !== undefined,
       out: read.length,
       uniforms: read.length + 1,
     };
@@ -145,6 +161,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       (gate?.tensor.pitch ?? 0) / 4,
       gate ? ((gate.firstRow ?? 0) * gate.tensor.pitch + gate.first) / 4 : 0,
       ...(norm?.uniforms ?? [0, 0, 0, 0, 0]),
+      quads(pairs ?? 0),
       0,
     ];
     p.operation({
@@ -171,6 +188,10 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
   });
   return y;
 }
+
+/** Whether SwiGLU can be part of a product's kernel: on hardware, where rows are few and the weights lie in one buffer. */
+export const canPair = ({ device }: Recorder, x: Tensor, weights: Tensor): boolean =>
+  splitsSums(device, x.rows) && x.rows > 0 && weights.pieces.length === 1;
 
 function checkOperands(what: string, a: Tensor, n: number, { b, transposeB, plus, epilogue = {} }: Gemm): void {
   const { bias, act = 'none', gate, residual } = epilogue,

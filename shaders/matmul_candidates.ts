@@ -16,12 +16,15 @@ export interface MatmulCandidate extends Tiling {
 /** Most rows whose sums are split over threads on hardware: their number decides the order of a sum, and nothing else does. */
 const mostSplitRows = 64;
 
+/** Whether sums over k are split over threads: all candidates are of `matmul_rows.wgsl` then. */
+export const splitsSums = (device: Device, rows: number): boolean => !device.software && rows <= mostSplitRows;
+
 /**
  * What may multiply x [rows, k] by n columns, the best by rule first. All give the same bits: on hardware up to 64 rows are
  * summed in 32 interleaved parts, else sums go over k from first to last.
  */
 export function matmulCandidates(device: Device, x: Pick<Tensor, 'rows' | 'type'>, n: number): MatmulCandidate[] {
-  if (!device.software && x.rows <= mostSplitRows) return split(device, x.rows);
+  if (splitsSums(device, x.rows)) return split(device, x.rows);
   const tiled = tilings(device, x.rows, n).map((tiling) => ({ ...tiling, source: matmulTiledWgsl }));
   return device.software ? [direct(device, x, n), ...tiled] : [...tiled, direct(device, x, n)];
 }

@@ -23,7 +23,12 @@ var<workgroup> sums: array<vec4<f32>, ${threads}u * ${tile_m}u>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
   let mine = shape.first_quad[run] + (group.x - shape.first_tile[run]) * ${lanes}u + lane / 32u;
+#if ${pairs}
+  // The workgroup's two quads are one of gate and the one of up that meets it.
+  let quad = group.x + lane / 32u * shape.pair;
+#else
   let quad = min(mine, shape.first_quad[run + 1u] - 1u);
+#endif
   let part = lane % 32u;
 #for n in 4
   let n#n = column_of(quad, #nu);
@@ -89,7 +94,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
   }
+#if ${pairs}
+  if (lane < ${tile_m}u && first_row + lane < shape.rows) {
+    store_pair(first_row + lane, quad, sums[lane * ${threads}u], sums[lane * ${threads}u + 32u]);
+  }
+#else
   if (part < ${tile_m}u && first_row + part < shape.rows && mine == quad) {
     store(first_row + part, quad, sums[part * ${threads}u + lane - part]);
   }
+#endif
 }

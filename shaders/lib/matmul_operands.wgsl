@@ -47,6 +47,7 @@ struct Shape {
   modulation_pitch: u32,
   modulation_shift: u32,
   modulation_scale: u32,
+  pair: u32, // quads from a column of gate to the one of up that meets it
   first_group: u32, // the row of workgroups at which this dispatch begins
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
@@ -85,6 +86,15 @@ fn row_of(quad: u32, n: u32) -> u32 {
   return min(4u * quad + n, shape.x_rows - 1u);
 }
 
+#if ${pairs}
+// SwiGLU of a quad of gate and the one of up that meets it, to the bits of swiglu.wgsl behind `store`.
+fn store_pair(row: u32, quad: u32, gate: vec4<f32>, up: vec4<f32>) {
+  let left = shape.columns - 4u * (quad + shape.pair);
+  let inside = vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left);
+  let v = silu(from_${y}(to_${y}(gate))) * from_${y}(to_${y}(up));
+  y[row * shape.y_pitch + quad] = to_${y}(select(vec4<f32>(), v, inside));
+}
+#else
 fn store(row: u32, quad: u32, sum: vec4<f32>) {
   let n = shape.y_first + quad;
   let to = row * shape.y_pitch + n;
@@ -107,3 +117,4 @@ fn store(row: u32, quad: u32, sum: vec4<f32>) {
 #endif
   y[to] = to_${y}(v);
 }
+#endif

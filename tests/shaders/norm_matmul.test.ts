@@ -6,6 +6,7 @@ import type { ElementType, Tensor } from '../../engine/tensor.ts';
 import { Tuning } from '../../engine/tuning.ts';
 import { type Linear, linear } from '../../shaders/linear.ts';
 import { type Norm, normalize } from '../../shaders/norm.ts';
+import { swiglu } from '../../shaders/swiglu.ts';
 import { hardwareDevice, numbers, run, tensor } from '../gpu.ts';
 
 const hardware = await hardwareDevice();
@@ -55,6 +56,42 @@ test('each variant', async () => {
     assert.is(launches, 1);
   }
   hardware.tuning = new Tuning('');
+});
+
+for (const [m, k, width, norm] of [
+  [1, 64, 40, true],
+  [8, 70, 33, true],
+  [13, 36, 6, false],
+] as const) {
+  test(`SwiGLU within gate and up: [${m}, ${k}], ${width} columns, norm ${norm}`, async () => {
+    const up = 4 * Math.ceil(width / 4);
+    for (const type of width === 6 ? (['f32', 'bf16'] as const) : (['bf16'] as const)) {
+      const t = (rows: number, cols: number, seed: number): Tensor =>
+        tensor(type, [rows, cols], numbers(rows * cols, type, seed), hardware);
+      const x = t(m, k, 1),
+        weight = t(up + width, k, 2),
+        options = norm ? { norm: { kind: 'rms' as const, weight: t(1, k, 3), eps: 1e-6 } } : {};
+      let launches = 0;
+      const got = await run((p) => {
+        const y = linear(p, x, { weight }, { ...options, swiglu: width });
+        launches = p.dispatches.length;
+        return y;
+      }, hardware);
+      const want = await run((p) => swiglu(p, linear(p, x, { weight }, options), width), hardware);
+      assert.equal([...got], [...want]);
+      assert.is(launches, 1);
+    }
+  });
+}
+
+test('image tokens of few rows meet the merged weight behind a norm too', async () => {
+  const t = (rows: number, cols: number, seed: number): Tensor =>
+    tensor('bf16', [rows, cols], numbers(rows * cols, 'bf16', seed), hardware);
+  const x = t(3, 40, 1),
+    norm: Norm = { kind: 'rms', weight: t(1, 40, 2), eps: 1e-6 },
+    merged = t(24, 40, 3);
+  const got = await run((p) => linear(p, x, { weight: t(24, 40, 4), merged }, { norm, lora: true }), hardware);
+  assert.equal([...got], [...(await run((p) => linear(p, x, { weight: merged }, { norm }), hardware))]);
 });
 
 test('many rows, and rows too long for workgroup memory, are normalized on their own', async () => {
