@@ -81,7 +81,7 @@ await sharp({
   create: { width: gap + 12 * (side + gap), height: gap + 3 * (side + gap), channels: 3, background: 'white' },
 })
   .composite(tiles)
-  .png({ compressionLevel: 9 })
+  .png({ palette: true, compressionLevel: 9 })
   .toFile(file('taught.png'));
 
 const result = {
