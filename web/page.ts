@@ -13,6 +13,7 @@ import { startNumerics } from './numerics.ts';
 import { showReadPicture, startReading } from './reading.ts';
 import { form, fromAddress, readSettings, type Settings, showSettings, toAddress, useModel } from './settings.ts';
 import * as stage from './stage.ts';
+import { startTeaching } from './teach.ts';
 
 const engine = connectWorker(),
   loader = new Loader(engine);
@@ -172,7 +173,11 @@ form.addEventListener('input', remember);
 addEventListener('hashchange', recall);
 recall();
 
-loader.onModel = useModel;
+const teaching = startTeaching(loader);
+loader.onModel = (model) => {
+  useModel(model);
+  teaching.useModel();
+};
 startReading(loader, () => openTab(element('tab-read')));
 startNumerics(engine, loader);
 startBench(() => openTab(element('tab-bench')));

@@ -174,15 +174,24 @@ export class TestPage {
   }
 
   /** The bytes that "Save PNG" gives the user. */
-  async savePNG(): Promise<Uint8Array> {
+  savePNG(): Promise<Uint8Array> {
+    return this.saved('Save PNG');
+  }
+
+  /** The bytes that a button gives the user. */
+  async saved(button: string): Promise<Uint8Array> {
     await this.page.evaluate(() => {
       HTMLAnchorElement.prototype.click = function () {
         const bytes = fetch(this.href).then((r) => r.arrayBuffer());
         const saved = bytes.then((b) => ({ name: this.download, bytes: [...new Uint8Array(b)] }));
-        Object.assign(globalThis, { saved });
+        state.give(saved);
       };
+      const state = globalThis as unknown as { saved: Promise<unknown>; give: (saved: Promise<unknown>) => void };
+      state.saved = new Promise((resolve) => {
+        state.give = resolve;
+      });
     });
-    await this.press('Save PNG');
+    await this.press(button);
     const { bytes } = await this.page.evaluate(
       () => (globalThis as unknown as { saved: Promise<{ name: string; bytes: number[] }> }).saved,
     );
