@@ -92,7 +92,7 @@ await inBrowsers('layout', (test, browser) => {
     await page.says('board-status', /off the cells/);
     await look(page, 'numerics');
     await page.press('Teach', 'tab');
-    await page.press('Try some shapes');
+    await page.press('Try shapes');
     await page.control('Take yellow cross away', 'button');
     await look(page, 'teach');
   });

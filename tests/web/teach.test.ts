@@ -87,11 +87,11 @@ await inBrowsers(
       await page.control('Take red apple away', 'button');
       assert.is(await words(), 'red apple');
       await page.press('Take red apple away');
-      await page.press('Try some shapes');
+      await page.press('Try shapes');
       await page.control('Take yellow cross away', 'button');
       for (const shape of ['blue square', 'green circle', 'yellow cross']) await page.press(`Take ${shape} away`);
       assert.is(await words(), 'red triangle');
-      await page.fill('Rehearsed', 0);
+      await page.fill('Rehearsed pictures', 0);
       await page.fill('Lesson steps', 20);
       await page.press('Teach');
       await page.says('teach-status', /Step [1-9]\d? of 20, loss \d/);
