@@ -32,7 +32,8 @@ const status = element('teach-status'),
   number = (id: string) => Number(element<HTMLInputElement>(id).value),
   button = (id: string) => element<HTMLButtonElement>(id);
 let examples: Example[] = [],
-  running: AbortController | undefined;
+  running: AbortController | undefined,
+  patched = false;
 
 /** Adds a picture with words to the list. */
 function add(picture: Picture, words: string): void {
@@ -148,7 +149,7 @@ async function teach(model: WorkerMMAR, signal: AbortSignal): Promise<void> {
     }
     status.textContent = `Taught in ${steps} steps: it draws and reads with that now, in all tabs, until you forget it.`;
   } finally {
-    await showPatched(model);
+    setPatched(patched || losses.length > 0);
   }
 }
 
@@ -185,16 +186,16 @@ function showLosses(losses: Parameters<typeof lossCurve>[0]): void {
 }
 
 /** What can be done with what is laid over the checkpoint, where something is. */
-async function showPatched(model?: WorkerMMAR): Promise<void> {
-  const patch = await model?.savePatch().catch(() => undefined);
-  for (const id of patchButtons) button(id).disabled = !patch;
+function setPatched(on: boolean): void {
+  patched = on;
+  for (const id of patchButtons) button(id).disabled = !on;
 }
 
 async function usePatch(loader: Loader, patch: File | string, name: string): Promise<void> {
   await guarded(loader, async (model, signal) => {
     status.textContent = `Laying ${name} over the model …`;
     await model.usePatch(patch, signal);
-    await showPatched(model);
+    setPatched(true);
     status.textContent = `${name} lies over the model: it draws and reads with it, in all tabs, until you forget it.`;
   });
 }
@@ -257,9 +258,9 @@ export function startTeaching(loader: Loader): { useModel: () => void } {
   );
   const forget = now(async (model) => {
     await model.forget();
-    await showPatched(model);
+    setPatched(false);
     status.textContent = 'Forgotten: it is the checkpoint again.';
   });
   button('teach-forget').addEventListener('click', forget);
-  return { useModel: () => void showPatched() };
+  return { useModel: () => setPatched(false) };
 }
