@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { compareOutputs } from '../../cli/compare.ts';
+import { compareOutputs, difference } from '../../cli/compare.ts';
 import { readTensors, writeTensors } from '../../cli/files.ts';
 import { failed, golden, mmar, mmarJSON, newFolder } from './mmar.ts';
 
@@ -117,6 +117,7 @@ test('comparing', () => {
   assert.not(compare(tensor(3), tensor(3, 4), undefined, { tolerance: 1 }).passed);
   assert.ok(compare(tensor(3, 5), tensor(3, 4), tensor(4, 4), { referenceFactor: 1 }).passed);
   assert.not(compare(tensor(3, 5), tensor(3, 4), tensor(3, 4), { referenceFactor: 1.5 }).passed);
+  assert.equal(difference(tensor(3, 4, 5), tensor(3, 4)), { max: Infinity, rms: Infinity });
   assert.ok(compare(ids(1, 2), tensor(1, 2)).passed);
   assert.not(compare(ids(1, 2), tensor(1, 3)).passed);
   assert.not(compare(ids(1), tensor(1, 3)).passed);
