@@ -5,6 +5,7 @@ import type { Candidate, Program } from '../engine/program.ts';
 import { namedConfig } from './configs.ts';
 import { difference, rowOf, tolerance } from './kernels.ts';
 import { makeYardstick } from './limits.ts';
+import { guardLoops } from './loop_guard.ts';
 import { measure } from './measure.ts';
 import { Operands } from './operands.ts';
 import type { KernelRow } from './report.ts';
@@ -26,6 +27,8 @@ export interface Target {
 export interface Verdict {
   /** What the compiler says, by line of the source; empty where it compiles. */
   errors: { line: number; message: string }[];
+  /** The loop that does not end, and the turns after which it was left; such a shader is not run as it is. */
+  endless?: { line: number; turns: number };
   /** The largest difference from the plain kernel's result, over an element's size; absent where it does not compile. */
   difference?: number;
   correct?: boolean;
@@ -103,6 +106,8 @@ export async function tryShader(
     const wanted = await operands.results(await program(plain)),
       mine = await program(own);
     onRun?.(true);
+    const endless = await endlessLoop(device, mine, turnsOf(shape, own));
+    if (endless) return { errors, endless, rows: [] };
     const off = difference(await operands.results(mine), wanted);
     onRun?.(false);
     const ours = await program(candidate),
@@ -115,6 +120,55 @@ export async function tryShader(
     yardstick.release();
   }
 }
+
+/** More turns than an invocation takes in an honest kernel: some times its share of all the work. */
+function turnsOf(shape: RecordedShape, { workgroups: [x, y = 1, z = 1] }: Candidate): number {
+  const { flops = 0, bytes } = workOf(shape);
+  return Math.min(2 ** 30, Math.max(2 ** 20, Math.ceil(Math.max(flops, bytes) / (8 * x * y * z))));
+}
+
+/** Runs a program with its loops guarded; tells the loop that reached so many turns. */
+async function endlessLoop(device: Device, { steps }: Program, turns: number): Promise<Verdict['endless']> {
+  const { gpu } = device,
+    [{ dispatch, layout }] = steps,
+    { code, places } = preprocess(dispatch.source, dispatch.constants),
+    flagLayout = device.pipelines.bindGroupLayout('w');
+  gpu.pushErrorScope('validation');
+  const module = gpu.createShaderModule({ label: 'yours, guarded', code: guardLoops(code, turns) });
+  void gpu.popErrorScope();
+  const layouts = [device.pipelines.bindGroupLayout(layout), flagLayout];
+  const pipeline = await gpu
+    .createComputePipelineAsync({
+      label: 'yours, guarded',
+      layout: gpu.createPipelineLayout({ bindGroupLayouts: layouts }),
+      compute: { module, entryPoint: 'main' },
+    })
+    .catch(() => undefined);
+  if (!pipeline) return undefined; // no room for the guard: who runs it has a limit of time, too
+  const flag = device.tensor('loop guard', 'u32', [1, 4]);
+  try {
+    const encoder = gpu.createCommandEncoder(),
+      resource = { buffer: flag.buffer };
+    encoder.clearBuffer(flag.buffer);
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(1, gpu.createBindGroup({ layout: flagLayout, entries: [{ binding: 0, resource }] }));
+    for (const { bindGroup, workgroups } of steps) {
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(...workgroups);
+    }
+    pass.end();
+    gpu.queue.submit([encoder.finish()]);
+    const words = new Uint32Array(await device.readRows(flag));
+    return words[1] ? { line: places[words[1] - 1].line, turns: words[0] } : undefined;
+  } finally {
+    device.release(flag);
+  }
+}
+
+/** What is said of a loop without an end. */
+export const endlessWords = ({ turns }: NonNullable<Verdict['endless']>): string =>
+  `this loop does not end: it was left after ${turns.toLocaleString('en')} turns`;
 
 /** How a shape's operands are bound. */
 export const layoutOf = ({ dispatch: { read, write, uniforms } }: RecordedShape): string =>

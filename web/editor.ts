@@ -1,6 +1,6 @@
 /** A shader of one's own: a kernel's source to change, run in its place, told right or wrong, and timed against ours. */
 import type { MMARError } from '../base/error.ts';
-import type { Target, Verdict } from '../bench/own.ts';
+import { endlessWords, type Target, type Verdict } from '../bench/own.ts';
 import { figure } from '../bench/present.ts';
 import { shapeOf } from '../bench/report.ts';
 import { source, targets, tryInWorker } from './bench_client.ts';
@@ -62,10 +62,16 @@ async function tryOwn(): Promise<void> {
   stop.disabled = true;
 }
 
-function show({ errors, correct, difference, rows }: Verdict): void {
+function show({ errors, endless, correct, difference, rows }: Verdict): void {
   if (errors.length) {
     status.textContent = 'It does not compile.';
     result.replaceChildren(make('ul', { className: 'errors' }, ...errors.map(errorItem)));
+    return;
+  }
+  if (endless) {
+    status.textContent = `Its loop at line ${endless.line} does not end.`;
+    const item = errorItem({ line: endless.line, message: endlessWords(endless) });
+    result.replaceChildren(make('ul', { className: 'errors' }, item));
     return;
   }
   const off = difference === Infinity ? 'it leaves out numbers or gives none' : `off by ${figure(difference)} at most`,

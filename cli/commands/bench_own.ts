@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import fs from 'node:fs';
 import { MMARError } from '../../base/error.ts';
-import { tryShader, type Verdict } from '../../bench/own.ts';
+import { endlessWords, tryShader, type Verdict } from '../../bench/own.ts';
 import { figure } from '../../bench/present.ts';
 import { shapeOf } from '../../bench/report.ts';
 import { Stopwatch } from '../../bench/stopwatch.ts';
@@ -66,10 +66,14 @@ async function run(file: string, as: string, { adapter, shape: [shape], config, 
   if (verdict.errors.length || !verdict.correct) process.exitCode = 1;
 }
 
-function print(file: string, as: string, { errors, difference, correct, rows }: Verdict): void {
+function print(file: string, as: string, { errors, endless, difference, correct, rows }: Verdict): void {
   for (const { line, message } of errors) console.log(`${file}:${line}: ${message}`);
   if (errors.length) {
     console.log(`${file} does not compile`);
+    return;
+  }
+  if (endless) {
+    console.log(`${file}:${endless.line}: ${endlessWords(endless)}`);
     return;
   }
   const off =
