@@ -59,6 +59,8 @@ test('two options: a row for each value of the first', async () => {
 
 test('wrong use is said in one line', async () => {
   failed(await mmar(['sweep', 'x', '--cfg', '3']), 2, /no options have several values; .*such as --cfg 1\.\.10/);
+  const three = ['--cfg', '1,2', '--steps', '2,3', '--seed', '1,2'];
+  failed(await mmar(['sweep', 'x', ...three]), 2, /3 options have several values; give them to one, or to two/);
   failed(await mmar(['sweep', 'x', '--cfg', '1..b']), 2, /--cfg has "1\.\.b"; give a range/);
   failed(await mmar(['sweep', 'x', '--steps', '10,0']), 2, /--steps is "0"/);
 });
