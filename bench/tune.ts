@@ -64,7 +64,7 @@ export async function tune(
     for (const shape of unknown.values()) {
       if (performance.now() > deadline) break;
       checkCancelled(signal);
-      const one = await tuneShape(watch, shape, save, options);
+      const one = await tuneShape(watch, shape, save, deadline, options);
       if (one) tuned.push(one);
       if (one) onTuned?.(one, tuned.length, unknown.size);
     }
@@ -119,6 +119,7 @@ async function tuneShape(
   watch: Stopwatch,
   shape: RecordedShape,
   save: () => Promise<void>,
+  deadline: number,
   { patience = watch.device.software ? 60_000 : 5000, signal }: TuneOptions,
 ): Promise<Tuned | undefined> {
   const { device } = watch,
@@ -134,6 +135,7 @@ async function tuneShape(
     for (const candidate of plainFirst(shape.candidates)) {
       if (tuning.isStruck(name, shapes, candidate)) continue;
       checkCancelled(signal);
+      if (performance.now() > deadline) return undefined;
       tuning.strike(name, shapes, candidate);
       await save();
       const reason = await operands
