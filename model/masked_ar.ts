@@ -44,6 +44,8 @@ export interface TokenHead {
   serves(settings: DrawingSettings): boolean;
   /** Before the first iteration of a batch. */
   begin(pictures: readonly PictureInput[], settings: DrawingSettings, signal?: AbortSignal): Promise<void>;
+  /** Makes what drawing so many tokens at once takes, while the device still draws others. */
+  expect(count: number, step: Pick<HeadStep, 'known' | 'total'>): Promise<void>;
   /** Draws tokens, writes them to their places and marks these as known. */
   draw(step: HeadStep, signal?: AbortSignal): Promise<void>;
   /** See `Drawing.forget`. */
@@ -114,20 +116,24 @@ export class MaskedAR implements Drawing {
     const [L] = this.parts.imageShape;
     const { pictures } = input;
     const { iterations } = settings;
-    const hidden = hiddenAfter(L, iterations);
+    const knownAfter = [0, ...hiddenAfter(L, iterations).map((hidden) => L - hidden)];
+    // With more iterations than tokens some draw none.
+    const drawing = knownAfter.flatMap((next, k) => (next > (knownAfter[k - 1] ?? next) ? [k] : []));
     await this.begin(input, settings, signal);
-    for (let k = 0, now = L; k < iterations; k++) {
-      const known = L - now;
-      const next = L - hidden[k];
+    for (const [i, k] of drawing.entries()) {
+      const [known, next] = [knownAfter[k - 1], knownAfter[k]],
+        after = drawing[i + 1];
       const drawn = pictures.map(({ order }) => order.slice(known, next));
-      now = hidden[k];
-      if (known === next) continue; // more iterations than tokens
       const guidance = guidanceAt(settings.cfg, settings.cfg_schedule, next, L);
       const chosen = Uint32Array.from(drawn.flatMap((positions, i) => Array.from(positions, (at) => i * L + at)));
       await this.device.queue.run(await this.workspace.program('image', (p) => this.imagePass(p)), signal);
+      if (after !== undefined) {
+        const count = pictures.length * (knownAfter[after] - next);
+        this.head.expect(count, { known: next, total: L }).catch(() => {}); // whoever needs it hears of it
+      }
       await this.head.draw({ chosen, guidance, known, total: L }, signal);
       await this.device.queue.pace(signal);
-      yield { iteration: k + 1, iterations, drawn, known: next, total: L, guidance };
+      yield { iteration: k, iterations, drawn, known: next, total: L, guidance };
     }
     await this.device.queue.idle(signal);
   }

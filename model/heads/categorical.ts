@@ -59,8 +59,16 @@ export class CategoricalHead implements TokenHead {
     this.workspace.write(this.codes, new Uint32Array(this.codes.cols));
   }
 
+  async expect(count: number): Promise<void> {
+    await this.group(count);
+  }
+
+  private group(count: number): Promise<Group> {
+    return this.groups.get(String(count), () => this.record(count));
+  }
+
   async draw({ chosen, guidance }: HeadStep, signal?: AbortSignal): Promise<void> {
-    const group = await this.groups.get(String(chosen.length), () => this.record(chosen.length));
+    const group = await this.group(chosen.length);
     group.workspace.write(group.chosen, chosen);
     this.workspace.write(this.sampling, [guidance, this.temperature]);
     await this.canvas.device.queue.run(group.draw, signal);

@@ -71,11 +71,25 @@ export class DiffusionHead implements TokenHead {
     );
   }
 
+  async expect(count: number, { known, total }: Pick<HeadStep, 'known' | 'total'>): Promise<void> {
+    const group = await this.group(count),
+      left = this.stepsOf(known, total) % group.atOnce;
+    if (left) await group.steps(left);
+  }
+
+  private group(count: number): Promise<Group> {
+    return this.groups.get(String(count), () => this.record(count));
+  }
+
+  private stepsOf(known: number, total: number): number {
+    const { first, last } = stepRange(this.settings.steps)!;
+    return stepsAt(first, last, known, total);
+  }
+
   async draw({ chosen, guidance, known, total }: HeadStep, signal?: AbortSignal): Promise<void> {
     const { device } = this.canvas;
-    const { first, last } = stepRange(this.settings.steps)!;
-    const steps = stepsAt(first, last, known, total);
-    const group = await this.groups.get(String(chosen.length), () => this.record(chosen.length));
+    const steps = this.stepsOf(known, total);
+    const group = await this.group(chosen.length);
     group.workspace.write(group.chosen, chosen);
     if (this.tables.prepare(steps, guidance)) await device.queue.run(await this.timeProgram(), signal);
     await device.queue.run(group.begin, signal);

@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memorySource } from '../../loaders/memory_source.ts';
 import { loadMMAR, type MMAR } from '../../model/mmar.ts';
+import { hiddenAfter } from '../../model/sampler.ts';
 import type { DrawingSettings } from '../../model/settings.ts';
 import { nodePlatform } from '../../platform/node.ts';
 import { permutation } from '../../shaders/random.ts';
@@ -61,6 +62,39 @@ for (const folder of folders) {
     const different = new Set(drawn.map((tokens) => tokens.join())).size;
     assert.ok(different >= uses.length - 2, `${different} different of ${uses.length}`);
   });
+
+  if (folder !== 'transfusion')
+    test(`${folder}: what the next iteration runs is recorded while this one runs`, async () => {
+      const model = await load(folder),
+        { image_tokens: L } = model.config,
+        { record, queue } = device,
+        { pace } = queue;
+      const log: string[] = [];
+      device.record = (name, recorded) => {
+        log.push(name);
+        return record.call(device, name, recorded);
+      };
+      queue.pace = (signal) => {
+        log.push('paced'); // the end of an iteration
+        return pace.call(queue, signal);
+      };
+      try {
+        await draw(model, { ...uses[0], settings: { ...uses[0].settings, iterations: 5 } });
+      } finally {
+        device.record = record;
+        queue.pace = pace;
+      }
+      const hidden = [L, ...hiddenAfter(L, 5)],
+        counts = hidden.slice(1).map((left, k) => hidden[k] - left);
+      assert.ok(new Set(counts).size > 2, `${counts}`);
+      const recorded = (count: number) => log.findIndex((name) => new RegExp(`^(begin|draw) ${count}$`).test(name));
+      let end = recorded(counts[0]);
+      for (const count of counts.slice(1)) {
+        end = log.indexOf('paced', end + 1);
+        assert.ok(recorded(count) >= 0 && recorded(count) < end, `${count} of ${counts}: ${log.join(', ')}`);
+      }
+      await model.close();
+    });
 
   test(`${folder}: pictures side by side are those drawn alone`, async () => {
     const model = await load(folder);
