@@ -50,7 +50,7 @@ const catchSaves = (page: TestPage) =>
 await inBrowsers('bench', (test, browser) => {
   // Firefox hears of finished work every 100 ms only, so the tab's hundreds of samples take longer than a test may.
   const slow: typeof test = browser === 'firefox' ? () => {} : test;
-  if (slow !== test) console.log('skipped: bench in firefox, all that is timed: it takes longer than a test may');
+  if (slow !== test) console.log('skipped: bench in firefox, limits and kernels: they take longer than a test may');
 
   slow('measures the limits, stops, and hands the report on', async (page) => {
     await page.open();
@@ -102,7 +102,7 @@ await inBrowsers('bench', (test, browser) => {
     assert.equal(page.errors, []);
   });
 
-  slow('tries a shader: right, wrong, with an error, without an end', async (page) => {
+  test('tries a shader: right, wrong, with an error, without an end', async (page) => {
     await page.open();
     await page.press('Benchmark', 'tab');
     await page.page.evaluate(() => ((document.getElementById('editor') as HTMLDetailsElement).open = true));
