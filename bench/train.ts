@@ -68,7 +68,7 @@ const batches = new Batches(settings, system.config, await model.tokenizer(), { 
     );
   }),
   batch = batches.of(examples, 0);
-const optimiser = new Optimiser(device, chooseLearned(system.weights, 'paper', system.config.variant), settings),
+const optimiser = new Optimiser(device, chooseLearned(system.weights, 'paper', system.config), settings),
   trainer = new Trainer(
     device,
     await graphOf(device, system, settings.draws),

@@ -1,17 +1,16 @@
 import type { TextTokenizer } from '../loaders/tokenizer.ts';
 import type { Config } from '../model/config.ts';
+import { type Course, courseOf } from './course.ts';
 import { drawExample, drawMask, drawNoise, drawTimes, type Example, type Item, type Pictures } from './examples.ts';
 import type { PassShape } from './graph.ts';
 import type { DrawingExample, ReadingExample } from './passes.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { Batch, PassPlan } from './trainer.ts';
 
-/** Transfusion's pictures are read at times from 0 to 500. */
-const mostReadNoise = 501;
-
 /** Turns what is drawn for a step into ids, masks, times and noise, and says how large its passes may get. */
 export class Batches implements PassPlan {
   readonly most: number;
+  private readonly course: Course;
   /** The most ids of any text, image start and end among them. */
   private readonly head: number;
   private readonly tail: number;
@@ -26,7 +25,8 @@ export class Batches implements PassPlan {
     more: readonly Item[] = [],
   ) {
     const all = [...pictures.items, ...(pictures.rehearsed ?? []), ...more];
-    this.most = config.variant === 'transfusion' ? 1 : settings.micro_batch;
+    this.course = courseOf(config);
+    this.most = this.course.together ? settings.micro_batch : 1;
     const prompts = ['', ...all.flatMap(({ texts }) => texts)].map(
       (text) => tokenizer.drawingPrompt(text).before.length,
     );
@@ -59,28 +59,29 @@ export class Batches implements PassPlan {
   }
 
   private drawn({ item, index, prompt }: Example & { task: 'generation' }, n: number): DrawingExample {
-    const { config, settings } = this,
-      hidden = drawMask(settings, config.image_tokens, n, index),
+    const { config, course, settings } = this,
+      L = config.image_tokens,
+      hidden = course.hidesAll ? Array.from({ length: L }, (_, i) => i) : drawMask(settings, L, n, index),
       { before } = this.tokenizer.drawingPrompt(prompt);
-    return { before, tokens: item.tokens, hidden, ...this.noised(n, index, settings.draws * hidden.length) };
+    return { before, tokens: item.tokens, hidden, ...this.noised(n, index, hidden.length) };
   }
 
   private read({ item, index, ...pair }: Example & { task: 'understanding' }, n: number): ReadingExample {
-    const { config } = this,
-      example = { ...this.reading(pair), tokens: item.tokens };
-    return config.variant === 'transfusion' ? { ...example, ...this.noised(n, index, 0, mostReadNoise) } : example;
+    const { config, course } = this,
+      example = { ...this.reading(pair), tokens: item.tokens },
+      below = course.readBelow;
+    return below === undefined ? example : { ...example, ...this.noised(n, index, config.image_tokens, below) };
   }
 
-  /** Times and noise of `count` tokens; Transfusion: one time for all of a picture, below `below`. */
-  private noised(n: number, index: number, count: number, below = Infinity): { times: number[]; noise: Float32Array } {
-    const { config, settings } = this,
-      { seed } = settings;
-    if (config.variant === 'vq') return { times: [], noise: new Float32Array() };
-    const whole = config.variant === 'transfusion',
-      { timesteps } = config.diffusion;
+  /** Times, each below `below`, and noise of a picture of which `hidden` tokens are hidden. */
+  private noised(n: number, index: number, hidden: number, below = Infinity): Pick<DrawingExample, 'times' | 'noise'> {
+    const { config, course, settings } = this,
+      { seed, draws } = settings,
+      timesteps = 'diffusion' in config ? config.diffusion.timesteps : 0,
+      numbers = course.noised(draws, hidden) * config.image_tokenizer.embed_dim;
     return {
-      times: drawTimes(seed, n, index, whole ? 1 : count, Math.min(timesteps, below)),
-      noise: drawNoise(seed, n, index, (whole ? config.image_tokens : count) * config.image_tokenizer.embed_dim),
+      times: drawTimes(seed, n, index, course.times(draws, hidden), Math.min(timesteps, below)),
+      noise: drawNoise(seed, n, index, numbers),
     };
   }
 

@@ -3,6 +3,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import type { Config } from '../model/config.ts';
 import type { Block } from '../model/layout.ts';
 import type { Weights } from '../model/weights.ts';
+import { courseOf } from './course.ts';
 
 /** What learns: the paper's choice, all but the image tokenizer, or names and globs of tensors (spec: training.md, section 1). */
 export type Learn = 'paper' | 'all' | string[];
@@ -16,15 +17,13 @@ export interface Learned {
 }
 
 const frozen = /^image_tokenizer\./,
-  lowRank = /\.lora_[AB]\.weight$|^image_(start|end)$/,
-  around = /^(post_projector|embedding_vit|vis_projector|diffusion|image_head)\./,
-  transfusion = /^transfusion\./;
+  lowRank = /\.lora_[AB]\.weight$|^image_(start|end)$/;
 
 /** Whether the checkpoint's tensor of that name learns. */
-export function learns(name: string, learn: Learn, variant: Config['variant']): boolean {
+export function learns(name: string, learn: Learn, config: Config): boolean {
   if (frozen.test(name)) return false;
   if (learn === 'all') return true;
-  if (learn === 'paper') return lowRank.test(name) || (variant === 'transfusion' ? transfusion : around).test(name);
+  if (learn === 'paper') return lowRank.test(name) || courseOf(config).learns.test(name);
   return learn.some((glob) => matches(glob, name));
 }
 
@@ -41,7 +40,7 @@ function matches(glob: string, name: string): boolean {
  * The device tensors that learn. Throws `usage` where a name or glob fits nothing, or names some of the tensors that lie in one
  * on the device and not the others.
  */
-export function chooseLearned(weights: Weights, learn: Learn, variant: Config['variant']): Learned[] {
+export function chooseLearned(weights: Weights, learn: Learn, config: Config): Learned[] {
   if (Array.isArray(learn)) {
     const names = [...weights.required.keys()].filter((name) => !frozen.test(name)),
       without = learn.find((glob) => !names.some((name) => matches(glob, name)));
@@ -55,7 +54,7 @@ export function chooseLearned(weights: Weights, learn: Learn, variant: Config['v
     throw new MMARError('usage', 'PLoRA is merged into the weights, so nothing can learn; load the model with learns');
   const chosen: Learned[] = [];
   for (const { tensor, blocks } of weights.layout) {
-    const some = blocks.filter(({ name }) => learns(name, learn, variant));
+    const some = blocks.filter(({ name }) => learns(name, learn, config));
     if (!some.length) continue;
     const other = blocks.find((block) => !some.includes(block));
     if (other)

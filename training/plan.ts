@@ -7,6 +7,7 @@ import { ImageCodec } from '../model/image_codec.ts';
 import { planSystem } from '../model/variants/index.ts';
 import type { Activations } from '../model/weights.ts';
 import { Batches } from './batch.ts';
+import { courseOf } from './course.ts';
 import { drawExample, type Item } from './examples.ts';
 import { graphOf } from './graph_of.ts';
 import { chooseLearned, type Learn } from './learned.ts';
@@ -61,12 +62,12 @@ export async function planTraining(
   system.weights.allocate(on);
   const weights = on.memory.held,
     { resolution, in_channels } = config.image_tokenizer,
-    [L, d] = config.variant === 'vq' ? [config.image_tokens, 1] : system.imageShape;
+    [L, d] = courseOf(config).pictures === 'codes' ? [config.image_tokens, 1] : system.imageShape;
   const blank = { tokens: new Float32Array(L * d) },
     items = words.map((word): Item => ({ ...word, ...blank }));
   await new ImageCodec(on, system).encode(async () => new Float32Array(in_channels * resolution ** 2));
   const batches = new Batches(settings, config, await loadTokenizer(checkpoint), { items }),
-    optimiser = new Optimiser(on, chooseLearned(system.weights, learn, config.variant), settings),
+    optimiser = new Optimiser(on, chooseLearned(system.weights, learn, config), settings),
     graph = await graphOf(on, system, settings.draws),
     trainer = new Trainer(on, graph, optimiser, batches, settings.text_weight, recompute);
   await optimiser.begin();

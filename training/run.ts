@@ -50,7 +50,7 @@ export class TrainingRun {
     if (!pictures.items.length) throw new MMARError('usage', 'there is no picture to learn from; give one or more');
     const { device, system } = model;
     const batches = new Batches(settings, system.config, await model.tokenizer(), pictures, heldOut),
-      optimiser = new Optimiser(device, chooseLearned(system.weights, learn, system.config.variant), settings),
+      optimiser = new Optimiser(device, chooseLearned(system.weights, learn, system.config), settings),
       graph = await graphOf(device, system, settings.draws),
       trainer = new Trainer(device, graph, optimiser, batches, settings.text_weight, recompute);
     await optimiser.begin();

@@ -4,6 +4,7 @@ import type { Config } from '../model/config.ts';
 import { gather } from '../model/layout.ts';
 import type { MMAR } from '../model/mmar.ts';
 import type { TraceTensor, TraceTensors } from '../model/trace.ts';
+import { courseOf } from './course.ts';
 import { graphOf } from './graph_of.ts';
 import { chooseLearned } from './learned.ts';
 import { Optimiser, type State } from './optimiser.ts';
@@ -39,7 +40,7 @@ export async function traceTrain(
     if (texts[key] !== undefined) settings[key] = numberOf(key, texts[key]);
   const { device, system } = model,
     { drawing, reading } = examples(inputs, system.config, settings.draws);
-  const optimiser = new Optimiser(device, chooseLearned(system.weights, 'paper', system.config.variant), {
+  const optimiser = new Optimiser(device, chooseLearned(system.weights, 'paper', system.config), {
     ...settings,
     ema: 0,
   });
@@ -96,7 +97,7 @@ async function named(model: MMAR, states: State[], what: 'gradient' | 'master'):
 
 function examples(
   inputs: TraceTensors,
-  { variant, image_tokens }: Config,
+  config: Config,
   draws: number,
 ): { drawing: DrawingExample; reading: ReadingExample } {
   const values = (name: string): number[] => {
@@ -104,21 +105,23 @@ function examples(
     if (found) return Array.from(found.values);
     throw new MMARError('usage', `trace train needs the input ${name}; the file has ${[...inputs.keys()].join(', ')}`);
   };
-  const noised = (prefix: string) => ({ times: values(`${prefix}t`), noise: values(`${prefix}noise`) }),
-    none = { times: [], noise: [] };
-  const tokens = values(variant === 'vq' ? 'codes' : 'tokens'),
-    mask = variant === 'transfusion' ? new Array<number>(image_tokens).fill(1) : values('mask'),
-    hidden = mask.flatMap((masked, i) => (masked ? [i] : [])),
-    drawn = variant === 'vq' ? none : noised('');
-  if (variant === 'mmar' && drawn.times.length !== draws * hidden.length)
+  const course = courseOf(config),
+    tokens = values(course.pictures),
+    mask = course.hidesAll ? new Array<number>(config.image_tokens).fill(1) : values('mask'),
+    hidden = mask.flatMap((masked, i) => (masked ? [i] : []));
+  const wanted = course.times(draws, hidden.length);
+  const noised = (prefix: string) =>
+    wanted ? { times: values(`${prefix}t`), noise: values(`${prefix}noise`) } : { times: [], noise: [] };
+  const drawn = noised('');
+  if (drawn.times.length !== wanted)
     throw new MMARError(
       'usage',
-      `trace train: t has ${drawn.times.length} times; want ${draws} draws for each of ${hidden.length} hidden tokens`,
+      `trace train: t has ${drawn.times.length} times; want ${wanted}, for ${hidden.length} hidden tokens and ${draws} draws`,
     );
   const reading = { before: values('read_before'), tokens, after: values('after'), targets: values('targets') };
   return {
     drawing: { before: values('before'), tokens, hidden, ...drawn },
-    reading: variant === 'transfusion' ? { ...reading, ...noised('read_') } : reading,
+    reading: course.readBelow === undefined ? reading : { ...reading, ...noised('read_') },
   };
 }
 

@@ -55,7 +55,7 @@ test('A and B go as the merged matrices come, a layer at a time; the plan says s
   assert.is(held - before, plan.weights);
   const largest = Math.max(...model.system.weights.tensors.map((tensor) => tensor.bytes));
   assert.ok(plan.drawingPeak < separate.drawingPeak + Math.max(0, added - gone) + 2 * largest);
-  await refused(async () => chooseLearned(model.system.weights, 'paper', 'mmar'), 'usage');
+  await refused(async () => chooseLearned(model.system.weights, 'paper', model.config), 'usage');
   await model.close();
   assert.is(device.memory.held, before);
   await checkpoint.source.close();

@@ -41,7 +41,7 @@ test('along random directions the loss changes as the gradient says', async () =
       );
     }),
     batch = batches.of(examples, 0);
-  const optimiser = new Optimiser(device, chooseLearned(system.weights, 'all', config.variant), settings),
+  const optimiser = new Optimiser(device, chooseLearned(system.weights, 'all', config), settings),
     trainer = new Trainer(device, await graphOf(device, system, settings.draws), optimiser, batches, 1);
   await trainer.gradients(batch);
   const values = (t: Tensor) => device.readRows(t).then((bytes) => new Float32Array(bytes)),
