@@ -6,6 +6,7 @@ import { type AdapterDescription, describeAdapter } from '../engine/adapter.ts';
 import { Device } from '../engine/device.ts';
 import { MAX_PICTURE_PIXELS, pictureFormat } from '../loaders/image.ts';
 import { blockSource } from './block_source.ts';
+import { nudgeWhileWaiting } from './browser_nudge.ts';
 import { decodeAlphaPNG } from './png.ts';
 
 export const browserPlatform: Platform = {
@@ -63,6 +64,7 @@ export async function openDevice({ adapter: choice, maxBinding, kind }: DeviceOp
       `the browser gives a ${found.kind} adapter only: switch hardware acceleration on in its settings`,
     );
   }
+  nudgeWhileWaiting(adapter);
   return Device.open(adapter, { maxBinding, kind });
 }
 

@@ -1,38 +1,20 @@
 /** The main thread at rest while a software adapter works. */
 
+import { whileWaiting } from './waiting.ts';
+
 /**
  * Dawn's binding for Node asks for finished work in every turn of the event loop, without a pause, for as long as a promise
  * of it is open. With a software adapter that takes a whole processor from the very work that is awaited. On devices of
  * this adapter the main thread rests in each turn meanwhile: an eighth of the time waited so far, a millisecond at most.
  */
-export function restWhileWaiting(adapter: GPUAdapter): void {
-  const request = adapter.requestDevice.bind(adapter);
-  adapter.requestDevice = async (descriptor) => {
-    const device = await request(descriptor),
-      create = device.createBuffer.bind(device);
-    resting(device.queue, 'onSubmittedWorkDone');
-    resting(device, 'createComputePipelineAsync');
-    device.createBuffer = (buffer) =>
-      buffer.usage & (GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE)
-        ? resting(create(buffer), 'mapAsync')
-        : create(buffer);
-    return device;
-  };
-}
-
-/** Has the main thread rest until what `target[name]` promises is there. */
-function resting<T extends object, K extends keyof T>(target: T, name: K): T {
-  const work = (target[name] as (...args: unknown[]) => Promise<unknown>).bind(target);
-  target[name] = ((...args: unknown[]) => restDuring(work(...args))) as T[K];
-  return target;
-}
+export const restWhileWaiting = (adapter: GPUAdapter): void => whileWaiting(adapter, restDuring);
 
 const never = new Int32Array(new SharedArrayBuffer(4));
 let open = 0,
   since = 0,
   turning = false;
 
-async function restDuring<T>(work: Promise<T>): Promise<T> {
+async function restDuring<T>(_: GPUDevice, work: Promise<T>): Promise<T> {
   open++;
   since = performance.now();
   if (!turning) setImmediate(rest);
