@@ -48,11 +48,7 @@ const catchSaves = (page: TestPage) =>
   });
 
 await inBrowsers('bench', (test, browser) => {
-  // Firefox hears of finished work every 100 ms only, so the tab's hundreds of samples take longer than a test may.
-  const slow: typeof test = browser === 'firefox' ? () => {} : test;
-  if (slow !== test) console.log('skipped: bench in firefox, limits and kernels: they take longer than a test may');
-
-  slow('measures the limits, stops, and hands the report on', async (page) => {
+  test('measures the limits, stops, and hands the report on', async (page) => {
     await page.open();
     await page.press('Benchmark', 'tab');
     await choose(page, 'bench-what', 'limits');
@@ -90,7 +86,7 @@ await inBrowsers('bench', (test, browser) => {
     assert.equal(page.errors, []);
   });
 
-  slow('measures the carried model’s kernels', async (page) => {
+  test('measures the carried model’s kernels', async (page) => {
     await page.open();
     await page.press('Benchmark', 'tab');
     await choose(page, 'bench-what', 'kernels');

@@ -3,10 +3,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import * as assert from 'uvu/assert';
+import type { BrowserName } from './browsers.ts';
 import { inBrowsers, type TestPage } from './harness.ts';
 
 const shots = process.env.MMAR_SHOTS;
-const views = [1280, 390].flatMap((width) => ['light', 'dark'].map((scheme) => ({ width, scheme })));
+/** Firefox cannot be told to be dark. */
+const viewsIn = (browser: BrowserName) =>
+  [1280, 390].flatMap((width) =>
+    (browser === 'firefox' ? ['light'] : ['light', 'dark']).map((scheme) => ({ width, scheme })),
+  );
 
 /** What sticks out of the page or out of its own box, or lies over its neighbour. */
 const faults = (page: TestPage): Promise<string[]> =>
@@ -38,16 +43,16 @@ const faults = (page: TestPage): Promise<string[]> =>
     return found;
   });
 
-async function look(page: TestPage, what: string): Promise<void> {
-  for (const { width, scheme } of views) {
+async function look(page: TestPage, what: string, browser: BrowserName): Promise<void> {
+  for (const { width, scheme } of viewsIn(browser)) {
     await page.page.setViewport({ width, height: width > 500 ? 900 : 844, deviceScaleFactor: width > 500 ? 1 : 2 });
-    await page.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    if (browser === 'chromium') await page.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     await page.page.evaluate(() => {
       scrollTo(0, 0);
       return new Promise(requestAnimationFrame);
     });
     assert.equal(await faults(page), [], `${what} at ${width}, ${scheme}`);
-    if (!shots) continue;
+    if (!shots || browser !== 'chromium') continue; // one engine's pictures are enough
     fs.mkdirSync(shots, { recursive: true });
     const file = (name: string) => path.join(shots, `${name}.png`) as `${string}.png`;
     if (shots !== 'docs') await page.page.screenshot({ path: file(`${what}-${width}-${scheme}`), fullPage: true });
@@ -57,22 +62,21 @@ async function look(page: TestPage, what: string): Promise<void> {
 }
 
 await inBrowsers('layout', (test, browser) => {
-  if (browser !== 'chromium') return; // one engine's pictures are enough, and the other cannot be told to be dark
   test('half-way through a drawing, after it, and after a read', async (page) => {
     const settings = shots ? '' : '&steps=8';
     await page.open(`#prompt=tropical+fish&seed=4${settings}`);
-    await look(page, 'start');
+    await look(page, 'start', browser);
     await page.load();
     await page.says('model-state', /ready/);
     await page.page.evaluate(() => ((document.getElementById('model') as HTMLDetailsElement).open = false));
     await page.press('Close'); // the note about the software adapter
     await page.press('Draw');
     await page.says('draw-status', /Step (9|1\d) of 16/);
-    await look(page, 'drawing');
+    await look(page, 'drawing', browser);
     await page.says('draw-status', /drawn in/);
     await page.page.evaluate(() => ((document.getElementById('inside') as HTMLDetailsElement).open = true));
     await page.page.click('#show-order');
-    await look(page, 'drawn');
+    await look(page, 'drawn', browser);
     await page.press('Read this picture');
     await page.press('Ask');
     await page.says('read-status', /tokens in/);
@@ -82,18 +86,18 @@ await inBrowsers('layout', (test, browser) => {
       await page.says('answers', new RegExp(question.replace(/[?.]/g, '\\$&')));
       await page.says('read-status', /tokens in/);
     }
-    await look(page, 'reading');
+    await look(page, 'reading', browser);
     await page.page.evaluate(() => ((document.getElementById('model') as HTMLDetailsElement).open = true));
     await page.page.waitForSelector('#kept-list li');
-    await look(page, 'model');
+    await look(page, 'model', browser);
     await page.press('Numerics', 'tab');
     await page.fill('Points', 20_000);
     await page.press('Run');
     await page.says('board-status', /off the cells/);
-    await look(page, 'numerics');
+    await look(page, 'numerics', browser);
     await page.press('Teach', 'tab');
     await page.press('Try shapes');
     await page.control('Take yellow cross away', 'button');
-    await look(page, 'teach');
+    await look(page, 'teach', browser);
   });
 });

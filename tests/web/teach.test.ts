@@ -24,7 +24,6 @@ const hash = (bytes: Uint8Array | Uint8ClampedArray) => crypto.createHash('sha25
 await inBrowsers(
   'teach',
   (test, browser) => {
-    if (browser !== 'chromium') return; // a lesson has not been seen to end in Firefox on lavapipe in a test's time
     test('a lesson in the worker leaves the bytes of Node', async ({ page, server }) => {
       await page.goto(server.url);
       const got = await page.evaluate(
