@@ -51,13 +51,11 @@ await inBrowsers('bench', (test, browser) => {
   test('measures the limits, stops, and hands the report on', async (page) => {
     await page.open();
     await page.press('Benchmark', 'tab');
-    await choose(page, 'bench-what', 'limits');
-    await page.press('Measure');
+    await page.press('Measure'); // everything: that takes a while
     await page.says('bench-status', /Measuring/);
-    const start = performance.now();
     await page.press('Stop measuring');
     await page.says('bench-status', /Stopped/, 5);
-    assert.ok(performance.now() - start < 5000);
+    await choose(page, 'bench-what', 'limits');
     await page.press('Measure');
     await page.says('bench-status', /Done/);
     await page.says('bench-report', /multiply-adds, f32.*reading memory/s);
