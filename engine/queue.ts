@@ -64,6 +64,7 @@ export class Queue {
   }
 
   private async replay(program: Program, signal?: AbortSignal): Promise<void> {
+    checkCancelled(signal); // short programs may come to no look within
     let atOnce = program.pace.within(this.slice);
     for (const step of program.steps) {
       if (this.heard && this.unpaced >= atOnce) {

@@ -88,4 +88,18 @@ test('a device that does not answer gets few dispatches a submission', async () 
   assert.is(Math.max(...submitted.map(({ dispatches }) => dispatches)), 32);
 });
 
+test('a program shorter than a slice is not begun once its caller has stopped', async () => {
+  const { queue, submitted } = driven(() => each, hardware),
+    stop = new AbortController();
+  await queue.run(program(4), stop.signal);
+  stop.abort();
+  const failure = await queue.run(program(4), stop.signal).catch((error) => error);
+  assert.is(failure?.code, 'cancelled');
+  await queue.idle();
+  assert.equal(
+    submitted.map(({ dispatches }) => dispatches).filter((n) => n),
+    [4],
+  );
+});
+
 test.run();
