@@ -77,7 +77,7 @@ try {
 /** A line a shape, a column a library: milliseconds, and how many times mmar's. */
 function print(rows, place) {
   const names = [...new Set(rows.map(({ peer }) => peer))],
-    of = ({ ms, ratio, error }) => (error ? error : `${ms.toPrecision(3)} ms (${ratio.toFixed(2)})`);
+    of = ({ ms, ratio, error }) => (error ? error : `${Number(ms.toPrecision(3))} ms (${ratio.toFixed(2)})`);
   console.log(
     `${place}; milliseconds a product [m, k] × [k, n], and in brackets how many times those of mmar in bf16\n`,
   );
