@@ -59,7 +59,7 @@ const data = path.join(out, 'pictures'),
   pictures = await drawPictures(data),
   config = path.join(out, 'config.json');
 fs.writeFileSync(config, JSON.stringify(smallConfig(), undefined, 1));
-const usual = ['--steps', '1200', '--lr', '2e-3', '--schedule', 'cosine', '--ema', '0.99'];
+const usual = ['--steps', '600', '--lr', '2e-3', '--schedule', 'cosine', '--ema', '0.99'];
 execFileSync(
   process.execPath,
   [
