@@ -47,13 +47,13 @@ const enoughMs = 4,
   mostGroups = 65_535;
 
 /**
- * Measures all limits of the device, twice unless it is to be quick, and keeps the better of each: a neighbour that works for some seconds is no
- * limit of the adapter's. Takes some seconds on a GPU, up to half a minute on a CPU.
+ * Measures all limits of the device, twice unless it is to be quick, and keeps the better of each: a neighbour that works
+ * for some seconds is no limit of the adapter's. Takes some seconds on a GPU, up to half a minute on a CPU.
  */
 export async function measureLimits(watch: Stopwatch, options: LimitOptions = {}): Promise<Limits> {
   const limits = { spread: {} as Record<string, number> } as Limits;
-  for (let round = 0; round < 2 && !(round && options.signal?.aborted); round++)
-    await measureOnce(watch, limits, options);
+  await measureOnce(watch, limits, options);
+  if (!options.quick && !options.signal?.aborted) await measureOnce(watch, limits, options);
   return limits;
 }
 
