@@ -8,6 +8,7 @@ import { makeYardstick, measureLimits } from './limits.ts';
 import { type KernelRow, type ModelRow, type Report, schema, shapeOf } from './report.ts';
 import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { within } from './within.ts';
 import { workOf } from './work.ts';
 
 /** What a caller knows that the device does not tell. */
@@ -218,26 +219,6 @@ function inOrder(shapes: RecordedShape[], limits: Record<string, number>): Recor
 function made(name: string): BenchModel {
   const json = namedConfig(name);
   return { name, json, open: (device) => madeModel(device, json, name) };
-}
-
-/** Does some work with a signal that comes after so many ms, or with the caller's. */
-export async function within<T>(
-  ms: number,
-  signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  // Not AbortSignal.any and timeout: Node lets go of such signals before they come, and takes whole milliseconds alone.
-  const controller = new AbortController(),
-    stop = () => controller.abort(),
-    timer = setTimeout(stop, Math.max(0, ms));
-  if (signal?.aborted) stop();
-  signal?.addEventListener('abort', stop);
-  try {
-    return await work(controller.signal);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', stop);
-  }
 }
 
 const noKernel = (name: string, known: Set<string>): MMARError =>

@@ -6,6 +6,7 @@ import { difference, tolerance } from './kernels.ts';
 import { Operands } from './operands.ts';
 import { type RecordedShape, recordShapes } from './shapes.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { within } from './within.ts';
 
 /** What was chosen for a kernel at a shape, and by how much: times of one run in ms. */
 export interface Tuned {
@@ -95,19 +96,13 @@ export async function tuneFirstLoad(
   tuning.models.add(model);
   onBegin?.();
   await options.store.save(identity, tuning.toText());
-  const controller = new AbortController(),
-    stop = () => controller.abort(),
-    timer = setTimeout(stop, 1000 * seconds);
-  signal?.addEventListener('abort', stop);
-  if (signal?.aborted) stop();
   try {
-    const shapes = await recordShapes(device, config, 'model');
-    await tune(device, identity, shapes, { ...options, seconds, signal: controller.signal });
+    await within(1000 * seconds, signal, async (signal) => {
+      const shapes = await recordShapes(device, config, 'model');
+      await tune(device, identity, shapes, { ...options, seconds, signal });
+    });
   } catch (error) {
     if (!(error instanceof MMARError && error.code === 'cancelled')) throw error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', stop);
   }
 }
 
@@ -142,7 +137,7 @@ async function tuneShape(
         .program(candidate)
         .then(async (program) => {
           runners.push({ candidate, program, ms: [] });
-          const got = await within(patience, operands.results(program), `${name} ${candidate.variant}`);
+          const got = await endsWithin(patience, operands.results(program), `${name} ${candidate.variant}`);
           wanted ??= got;
           return difference(got, wanted) < tolerance ? undefined : 'wrong';
         })
@@ -210,7 +205,7 @@ class NoEnd extends Error {
   }
 }
 
-function within<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
+function endsWithin<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout>;
   const late = new Promise<never>((_, reject) => {
     const error = new MMARError('device', `${what} does not end; it will not be tried again: run the command anew`);

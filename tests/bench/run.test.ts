@@ -2,7 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MMARError } from '../../base/error.ts';
-import { runBench, within } from '../../bench/run.ts';
+import { runBench } from '../../bench/run.ts';
+import { within } from '../../bench/within.ts';
 import { device } from '../gpu.ts';
 
 const about = { name: 'this', runtime: '', version: '' };
