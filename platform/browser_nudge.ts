@@ -1,3 +1,4 @@
+import { answerTime } from '../engine/queue.ts';
 import { whileWaiting } from './waiting.ts';
 
 /** Seconds after which an answer is late. */
@@ -7,18 +8,8 @@ const late = 0.02;
  * Firefox looks every 100 ms whether work is done, and whenever something is submitted. On devices that answer so late,
  * nothing is submitted again and again while one waits: after an eighth of the time waited so far, 10 ms at most.
  */
-export const nudgeWhileWaiting = (adapter: GPUAdapter): void => whileWaiting(adapter, nudgeDuring, answersLate);
-
-async function answersLate({ queue }: GPUDevice): Promise<boolean> {
-  const ask = async (): Promise<number> => {
-    const start = performance.now();
-    queue.submit([]);
-    await queue.onSubmittedWorkDone();
-    return (performance.now() - start) / 1000;
-  };
-  await ask(); // where answers come at intervals, the first may come early
-  return (await ask()) > late;
-}
+export const nudgeWhileWaiting = (adapter: GPUAdapter): void =>
+  whileWaiting(adapter, nudgeDuring, async (device) => (await answerTime(device, late)) === undefined);
 
 async function nudgeDuring<T>({ queue }: GPUDevice, work: Promise<T>): Promise<T> {
   const since = performance.now();

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nudgeWhileWaiting } from '../../platform/browser_nudge.ts';
 
-Object.assign(globalThis, { GPUBufferUsage: { MAP_READ: 1, MAP_WRITE: 2, STORAGE: 128 } });
+Object.assign(globalThis, { GPUBufferUsage: { MAP_READ: 1, MAP_WRITE: 2, COPY_DST: 8 } });
 
 /** An adapter whose device looks at its work every `ms`, and at each submission where `heeds` says so; `submissions` counts these. */
 function adapterOf(ms: number, heeds: boolean) {
@@ -21,6 +21,7 @@ function adapterOf(ms: number, heeds: boolean) {
   const device = {
     queue: {
       onSubmittedWorkDone: wait,
+      writeBuffer() {},
       submit() {
         seen.submissions++;
         if (heeds) look();
@@ -31,6 +32,7 @@ function adapterOf(ms: number, heeds: boolean) {
         await wait();
         seen.mapped++;
       },
+      destroy() {},
     }),
     createComputePipelineAsync: wait,
   };
