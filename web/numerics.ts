@@ -1,6 +1,4 @@
 /** Numerics: the curves of the rounding error, and the chessboard on this machine's device. */
-import type { MMARError } from '../base/error.ts';
-import type { Picture } from '../base/platform.ts';
 import type { Prediction } from '../model/sampler.ts';
 import { errorPlot } from '../numerics/error_plot.ts';
 import type { NumberType } from '../numerics/number_types.ts';
@@ -8,19 +6,18 @@ import { errorRows } from '../numerics/theory.ts';
 import type { WorkerEngine } from './client.ts';
 import { duration, element } from './dom.ts';
 import type { Loader } from './loading.ts';
-import { notify } from './notices.ts';
 import type { ChessboardCall, ChessboardState } from './protocol.ts';
-import { toCanvas } from './stage.ts';
+import { showOn } from './stage.ts';
+import { Stoppable } from './stoppable.ts';
 
 const value = (id: string) => element<HTMLInputElement>(id).value;
-let running: AbortController | undefined;
+const board = new Stoppable('board');
 
 export function startNumerics(engine: WorkerEngine, loader: Loader): void {
   element('curves-form').addEventListener('input', showCurves);
-  element('board-stop').addEventListener('click', () => running?.abort());
   element('chessboard-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    if (!running) void run(engine, loader);
+    void board.run((signal) => run(engine, loader, signal));
   });
   showCurves();
 }
@@ -44,42 +41,22 @@ const settings = (): ChessboardCall => ({
   seed: Number(value('board-seed')),
 });
 
-async function run(engine: WorkerEngine, loader: Loader): Promise<void> {
-  const [status, bar] = [element('board-status'), element<HTMLProgressElement>('board-bar')];
-  const [start, stop] = [element<HTMLButtonElement>('board-run'), element<HTMLButtonElement>('board-stop')];
-  const call = settings();
-  running = new AbortController();
-  start.disabled = true;
-  stop.disabled = false;
-  try {
-    status.textContent = 'Opening the device …';
-    await loader.openDevice();
-    const began = performance.now();
-    const onState = ({ done, steps, picture }: ChessboardState) => {
-      bar.value = done / steps;
-      status.textContent = `Step ${done} of ${steps}, one half of them without rounding.`;
-      if (picture) show(picture, 'Points on their way');
-    };
-    const { score, picture } = await engine.chessboard(call, onState, running.signal);
-    const { samples, wrong, unrounded, drift } = score;
-    show(picture, `${samples} points, ${call.prediction} in ${call.type}`);
-    status.textContent = `${samples} points in ${duration((performance.now() - began) / 1000)}: drift ${drift.toExponential(2)}, ${percent(wrong)} off the cells (${percent(unrounded)} without rounding).`;
-  } catch (error) {
-    const { code, message } = error as MMARError;
-    status.textContent = code === 'cancelled' ? 'Stopped.' : 'That did not work.';
-    if (code !== 'cancelled') notify(message, { bad: true, key: 'run' });
-  } finally {
-    running = undefined;
-    start.disabled = false;
-    stop.disabled = true;
-    bar.value = 0;
-  }
+async function run(engine: WorkerEngine, loader: Loader, signal: AbortSignal): Promise<void> {
+  const { status, bar } = board,
+    call = settings(),
+    canvas = element<HTMLCanvasElement>('board');
+  status.textContent = 'Opening the device …';
+  await loader.openDevice();
+  const began = performance.now();
+  const onState = ({ done, steps, picture }: ChessboardState) => {
+    bar.value = done / steps;
+    status.textContent = `Step ${done} of ${steps}, one half of them without rounding.`;
+    if (picture) showOn(canvas, picture, 'Points on their way');
+  };
+  const { score, picture } = await engine.chessboard(call, onState, signal);
+  const { samples, wrong, unrounded, drift } = score;
+  showOn(canvas, picture, `${samples} points, ${call.prediction} in ${call.type}`);
+  status.textContent = `${samples} points in ${duration((performance.now() - began) / 1000)}: drift ${drift.toExponential(2)}, ${percent(wrong)} off the cells (${percent(unrounded)} without rounding).`;
 }
 
 const percent = (share: number): string => `${(100 * share).toPrecision(2)} %`;
-
-function show(picture: Picture, words: string): void {
-  const canvas = element<HTMLCanvasElement>('board');
-  canvas.getContext('2d')!.drawImage(toCanvas(picture), 0, 0);
-  canvas.setAttribute('aria-label', words);
-}

@@ -62,6 +62,14 @@ export function toCanvas({ width, height, data }: Picture): HTMLCanvasElement {
   return made;
 }
 
+/** Shows a picture on a canvas, in the picture's own size. */
+export function showOn(canvas: HTMLCanvasElement, picture: Picture, words: string): void {
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  canvas.getContext('2d')!.drawImage(toCanvas(picture), 0, 0);
+  canvas.setAttribute('aria-label', words);
+}
+
 function paint(): void {
   const size = Math.round(canvas.clientWidth * devicePixelRatio) || 480;
   if (canvas.width !== size) canvas.width = canvas.height = size;

@@ -10,7 +10,8 @@ import { duration, element, make } from './dom.ts';
 import { save } from './gallery.ts';
 import type { Loader } from './loading.ts';
 import { notify } from './notices.ts';
-import { toCanvas } from './stage.ts';
+import { showOn, toCanvas } from './stage.ts';
+import { Stoppable } from './stoppable.ts';
 
 /** A picture to be learned, its words, and what the model drew of these behind the lesson. */
 interface Example {
@@ -27,12 +28,12 @@ const patchButtons = ['teach-save', 'teach-share', 'teach-forget'];
 /** Drawings on the way. */
 const samples = 10;
 
-const status = element('teach-status'),
-  bar = element<HTMLProgressElement>('teach-bar'),
+const lesson = new Stoppable('teach'),
+  { status, bar } = lesson,
+  sample = element<HTMLCanvasElement>('teach-sample'),
   number = (id: string) => Number(element<HTMLInputElement>(id).value),
   button = (id: string) => element<HTMLButtonElement>(id);
 let examples: Example[] = [],
-  running: AbortController | undefined,
   patched = false;
 
 /** Adds a picture with words to the list. */
@@ -43,7 +44,7 @@ function add(picture: Picture, words: string): void {
   }
   const input = make('input', { type: 'text', value: words, maxLength: 500, required: true, autocomplete: 'off' });
   input.setAttribute('aria-label', `What picture ${examples.length + 1} shows`);
-  const drawn = make('canvas', { hidden: true });
+  const drawn = make('canvas', { hidden: true, title: 'As it is drawn now' });
   drawn.setAttribute('role', 'img');
   const remove = make('button', { type: 'button', textContent: '×', title: 'Take it away' });
   remove.setAttribute('aria-label', `Take ${words} away`);
@@ -91,33 +92,18 @@ async function addShapes(): Promise<void> {
   }
 }
 
-/** Runs what takes a while, with its stop and what is said of its failure. */
-async function guarded(loader: Loader, work: (model: WorkerMMAR, signal: AbortSignal) => Promise<void>): Promise<void> {
-  if (running) return;
-  const stop = new AbortController();
-  running = stop;
-  button('teach-run').disabled = true;
-  button('teach-stop').disabled = false;
-  try {
+/** Does something with the model, which is loaded where it is not here yet. */
+const withModel = (loader: Loader, work: (model: WorkerMMAR, signal: AbortSignal) => Promise<void>): Promise<void> =>
+  lesson.run(async (signal) => {
     status.textContent = 'Loading the model …';
-    await work(await loader.ensure(stop.signal), stop.signal);
-  } catch (error) {
-    const { code, message } = error as MMARError;
-    status.textContent = code === 'cancelled' ? 'Stopped.' : 'That did not work.';
-    if (code !== 'cancelled') notify(message, { bad: true, key: 'run' });
-  } finally {
-    running = undefined;
-    button('teach-run').disabled = false;
-    button('teach-stop').disabled = true;
-    bar.value = 0;
-  }
-}
+    await work(await loader.ensure(signal), signal);
+  });
 
 async function teach(model: WorkerMMAR, signal: AbortSignal): Promise<void> {
   if (!examples.length)
     throw new MMARError('usage', 'there is no picture to learn from; choose one, or try some shapes');
   const steps = number('teach-steps');
-  const lesson = examples.map(({ picture, words }) => ({ image: picture, prompt: words.value }));
+  const shown = examples.map(({ picture, words }) => ({ image: picture, prompt: words.value }));
   const sampleEvery = Math.max(1, Math.round(steps / samples));
   const losses: Parameters<typeof lossCurve>[0][number][] = [];
   for (const { drawn } of examples) drawn.hidden = true;
@@ -126,7 +112,7 @@ async function teach(model: WorkerMMAR, signal: AbortSignal): Promise<void> {
   status.textContent = 'Beginning …';
   try {
     const stream = model.teachStream({
-      examples: lesson,
+      examples: shown,
       steps,
       rehearse: number('teach-rehearse'),
       sampleEvery,
@@ -135,7 +121,7 @@ async function teach(model: WorkerMMAR, signal: AbortSignal): Promise<void> {
     for await (const step of stream) {
       bar.value = step.step / step.total;
       status.textContent = saying(step);
-      if (step.picture) showSample(step.picture, `${lesson[0].prompt}, after ${step.step} steps`);
+      if (step.picture) showOn(sample, step.picture, `${shown[0].prompt}, after ${step.step} steps`);
       if (step.stage !== 'learning') continue;
       losses.push({ step: step.step, loss_image: step.lossImage, loss_text: step.lossText });
       showLosses(losses);
@@ -144,8 +130,8 @@ async function teach(model: WorkerMMAR, signal: AbortSignal): Promise<void> {
     for (const [i, { drawn, words }] of examples.entries()) {
       bar.value = i / examples.length;
       const { picture } = await model.generate({ prompt: words.value.trim(), seed: 1, signal });
-      if (!i) showSample(picture, `${words.value}, as it is drawn now`);
-      showDrawn(drawn, picture, words.value);
+      for (const canvas of i ? [drawn] : [sample, drawn]) showOn(canvas, picture, `${words.value}, as it is drawn now`);
+      drawn.hidden = false;
     }
     status.textContent = `Taught in ${steps} steps: it draws and reads with that now, in all tabs, until you forget it.`;
   } finally {
@@ -158,23 +144,6 @@ function saying({ stage, step, total, loss, secondsLeft }: TeachStep): string {
   if (stage === 'rehearsing') return `Rehearsing what it knows: ${step} of ${total} …`;
   const left = step < total ? `, ${duration(secondsLeft!)} left` : '';
   return `Step ${step} of ${total}, loss ${loss!.toFixed(3)}${left}`;
-}
-
-function showSample(picture: Picture, words: string): void {
-  const canvas = element<HTMLCanvasElement>('teach-sample');
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  canvas.getContext('2d')!.drawImage(toCanvas(picture), 0, 0);
-  canvas.setAttribute('aria-label', words);
-}
-
-function showDrawn(canvas: HTMLCanvasElement, picture: Picture, words: string): void {
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  canvas.getContext('2d')!.drawImage(toCanvas(picture), 0, 0);
-  canvas.setAttribute('aria-label', `${words}, as it is drawn now`);
-  canvas.title = 'As it is drawn now';
-  canvas.hidden = false;
 }
 
 function showLosses(losses: Parameters<typeof lossCurve>[0]): void {
@@ -192,7 +161,7 @@ function setPatched(on: boolean): void {
 }
 
 async function usePatch(loader: Loader, patch: File | string, name: string): Promise<void> {
-  await guarded(loader, async (model, signal) => {
+  await withModel(loader, async (model, signal) => {
     status.textContent = `Laying ${name} over the model …`;
     await model.usePatch(patch, signal);
     setPatched(true);
@@ -236,14 +205,13 @@ export function startTeaching(loader: Loader): { useModel: () => void } {
     });
   element('teach-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    void guarded(loader, teach);
+    void withModel(loader, teach);
   });
   element('teach-load').addEventListener('submit', (event) => {
     event.preventDefault();
     const address = element<HTMLInputElement>('teach-url').value.trim();
     void usePatch(loader, address, address.split('/').pop() || address);
   });
-  button('teach-stop').addEventListener('click', () => running?.abort());
   const now = (work: (model: WorkerMMAR) => Promise<void>) => () => {
     const doing = loader.ensure(new AbortController().signal).then(work);
     doing.catch((error: Error) => notify(error.message, { bad: true, key: 'run' }));
