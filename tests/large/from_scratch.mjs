@@ -1,22 +1,9 @@
 // Teaches a model of a million parameters, all random but the image tokenizer, 32 pictures and their names, and looks at how
 // far its loss falls and how many names it reads back: `node tests/large/from_scratch.mjs OUT [--adapter NAME] [train's options]`.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { bundle } from '../../setup.mjs';
-
-const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url)))),
-  [out, ...options] = process.argv.slice(2);
-if (!out) {
-  console.error('from_scratch: no folder is given; node tests/large/from_scratch.mjs OUT');
-  process.exit(2);
-}
-await bundle();
-const { loadMMAR, platform } = await import(path.join(root, 'dist/index.mjs'));
-const at = options.indexOf('--adapter'),
-  [, adapter] = at >= 0 ? options.splice(at, 2) : [];
+import { adapter, api, out, root, steps, train } from './lesson.mjs';
 
 const colours = { red: '#e03131', green: '#2f9e44', blue: '#1971c2', yellow: '#f2c100' };
 const forms = {
@@ -54,41 +41,28 @@ async function drawPictures(folder) {
   return lines;
 }
 
-fs.mkdirSync(out, { recursive: true });
 const data = path.join(out, 'pictures'),
   pictures = await drawPictures(data),
   config = path.join(out, 'config.json');
 fs.writeFileSync(config, JSON.stringify(smallConfig(), undefined, 1));
 const usual = ['--steps', '600', '--lr', '2e-3', '--schedule', 'cosine', '--ema', '0.99'];
-execFileSync(
-  process.execPath,
-  [
-    ...[path.join(root, 'cli/mmar.mjs'), 'train', data, '--out', path.join(out, 'run')],
-    ...['--from-scratch', config, ...usual, ...options],
-    ...(adapter ? ['--adapter', adapter] : []),
-  ],
-  { stdio: ['ignore', 'inherit', 'inherit'] },
-);
+train(data, '--from-scratch', config, ...usual);
 
-const steps = fs
-  .readFileSync(path.join(out, 'run', 'log.jsonl'), 'utf8')
-  .trim()
-  .split('\n')
-  .map((line) => JSON.parse(line));
+const told = steps();
 const mean = (some) => some.reduce((sum, { loss }) => sum + loss, 0) / some.length,
-  first = steps[0].loss,
-  last = mean(steps.slice(-20));
+  first = told[0].loss,
+  last = mean(told.slice(-20));
 
-const model = await loadMMAR(path.join(out, 'run/model'), { adapter });
+const model = await api.loadMMAR(path.join(out, 'run/model'), { adapter });
 let read = 0;
 for (const { file_name, text } of pictures) {
-  const image = await platform.decodePicture(fs.readFileSync(path.join(data, file_name)), file_name),
+  const image = await api.platform.decodePicture(fs.readFileSync(path.join(data, file_name)), file_name),
     { text: answer } = await model.describe({ image });
   if (answer.trim() === text) read++;
   else console.log(`${text}: read as ${answer.trim()}`);
 }
 await model.close();
 console.log(
-  `${steps.length} steps, ${steps.at(-1).seconds.toFixed(0)} s: loss ${first.toFixed(2)} at first, ${last.toFixed(3)} over the last 20 steps (${(last / first).toFixed(3)} of it); ${read} of ${pictures.length} names read back`,
+  `${told.length} steps, ${told.at(-1).seconds.toFixed(0)} s: loss ${first.toFixed(2)} at first, ${last.toFixed(3)} over the last 20 steps (${(last / first).toFixed(3)} of it); ${read} of ${pictures.length} names read back`,
 );
 process.exit(last <= first / 10 && read >= pictures.length - 2 ? 0 : 1);

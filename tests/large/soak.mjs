@@ -1,10 +1,4 @@
 // `node tests/large/soak.mjs`: builds and runs soak.ts. MMAR_ROUNDS: how many rounds; MMAR_ADAPTER: the adapter.
-import { spawnSync } from 'node:child_process';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { buildNode } from '../../esbuild.config.mjs';
+import { runBuilt } from './built.mjs';
 
-const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-await buildNode(['tests/large/soak.ts'], path.join(root, 'dist'), { absWorkingDir: root });
-const { status } = spawnSync(process.execPath, ['dist/tests/large/soak.mjs'], { cwd: root, stdio: 'inherit' });
-process.exit(status ?? 1);
+await runBuilt('soak');

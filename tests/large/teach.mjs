@@ -1,44 +1,18 @@
 // Teaches the carried model twelve shapes that it does not know, then looks at what it draws and names, and at what it still
 // knows: `node tests/large/teach.mjs OUT [--adapter NAME] [train's options]`. OUT/taught.png shows each picture as the image
 // tokenizer keeps it, as the model drew its words before, and after. A folder whose run is done is only looked at again.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { drawShapes, shapes } from '../../docs/shapes.mjs';
-import { bundle } from '../../setup.mjs';
+import { adapter, api, out, root, steps, train } from './lesson.mjs';
 
-const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url)))),
-  [out, ...options] = process.argv.slice(2);
-if (!out) {
-  console.error('teach: no folder is given; node tests/large/teach.mjs OUT');
-  process.exit(2);
-}
-await bundle();
-const { loadMMAR, pictureToPixels, platform, psnr } = await import(path.join(root, 'dist/index.mjs'));
-const at = options.indexOf('--adapter'),
-  [, adapter] = at >= 0 ? options.splice(at, 2) : [];
-const file = (...names) => path.join(out, ...names),
+const { loadMMAR, pictureToPixels, platform, psnr } = api,
+  file = (...names) => path.join(out, ...names),
   patch = file('run', 'patch.safetensors'),
-  usual = ['--steps', '400', '--micro-batch', '1', '--rehearse', '32'];
-
-fs.mkdirSync(out, { recursive: true });
-const data = await drawShapes(file('shapes'));
-if (!fs.existsSync(patch))
-  execFileSync(
-    process.execPath,
-    [
-      ...[path.join(root, 'cli/mmar.mjs'), 'train', data, '--out', file('run'), ...usual, ...options],
-      ...(adapter ? ['--adapter', adapter] : []),
-    ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
-  );
-const steps = fs
-  .readFileSync(file('run', 'log.jsonl'), 'utf8')
-  .trim()
-  .split('\n')
-  .map((line) => JSON.parse(line));
+  data = await drawShapes(file('shapes'));
+if (!fs.existsSync(patch)) train(data, '--steps', '400', '--micro-batch', '1', '--rehearse', '32');
+const told = steps();
 
 const side = 64,
   model = await loadMMAR(path.join(root, 'checkpoints/emoji'), { adapter }),
@@ -85,8 +59,8 @@ await sharp({
   .toFile(file('taught.png'));
 
 const result = {
-  steps: steps.length,
-  seconds: steps.at(-1).seconds,
+  steps: told.length,
+  seconds: told.at(-1).seconds,
   drawn: rows.filter(({ psnr }) => psnr > 20).length,
   read: rows.filter(({ prompt, read }) => prompt === read).length,
   of: rows.length,
