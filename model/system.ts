@@ -32,8 +32,9 @@ export interface System extends Sight {
 const mostAdded = 0.2;
 
 /**
- * How a model meets PLoRA, as asked or as its system does best: apart where merging takes much memory, which a GPU does not tell, where activations are f32, which the merged matrix's
- * rounding would spoil, and where the model learns. Throws `usage` where `asked` cannot be.
+ * How a model meets PLoRA, as asked or as its system does best. Apart where merging takes much memory, since a GPU does not
+ * tell how much it has; where activations are f32, which the merged matrix's rounding would spoil; and where the model learns.
+ * Throws `usage` where `asked` cannot be.
  */
 export function ploraOf(system: System, asked: PLoRA | undefined, learns = false): PLoRA {
   const apart = learns || system.activations === 'f32';
