@@ -14,6 +14,7 @@ export { urlSource } from './loaders/url_source.ts';
 export type * from './model/api.ts';
 export type { Config, MMARConfig, TransfusionConfig, VQConfig } from './model/config.ts';
 export type { DrawingInput, DrawingStep } from './model/drawing.ts';
+export type { LoadProgress } from './model/load_weights.ts';
 export { type LoadOptions, MMAR, readConfig } from './model/mmar.ts';
 export type { ImageInput } from './model/pictures.ts';
 export { type MemoryPlan, planMemory } from './model/plan.ts';
@@ -21,4 +22,3 @@ export { type AnswerSettings, answerSettings, type DrawingSettings, drawingSetti
 export { loadQwen2, TextModel } from './model/text_model.ts';
 export { type TraceTensor, type TraceTensors, traceSettings } from './model/trace.ts';
 export { planSystem } from './model/variants/index.ts';
-export type { LoadProgress } from './model/weights.ts';

@@ -2,6 +2,7 @@ import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
 import { parseConfig } from '../model/config.ts';
+import { mergeWeights } from '../model/merge_weights.ts';
 import { MMAR } from '../model/mmar.ts';
 import { declaredCheckpoint } from '../model/random_weights.ts';
 import { Sequence } from '../model/sequence.ts';
@@ -26,7 +27,7 @@ export async function madeModel(device: Device, json: unknown, name: string): Pr
   const checkpoint = declaredCheckpoint(json, name);
   const system = planSystem(checkpoint, parseConfig(json, name), 'bf16', device.maxBinding);
   await makeWeights(device, system.weights);
-  if (ploraOf(system, undefined) === 'merged') await system.weights.merge(device);
+  if (ploraOf(system, undefined) === 'merged') await mergeWeights(device, system.weights);
   return new MMAR(device, checkpoint, system, {});
 }
 

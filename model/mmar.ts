@@ -33,6 +33,8 @@ import { checkDrawing, checkNumbers, checkSegments } from './checks.ts';
 import { type Config, parseConfig } from './config.ts';
 import { type Drawing, type DrawingInput, type DrawingShape, joined } from './drawing.ts';
 import { ImageCodec } from './image_codec.ts';
+import { type LoadProgress, loadWeights } from './load_weights.ts';
+import { mergeWeights } from './merge_weights.ts';
 import { Patched } from './patched.ts';
 import { pictureOf } from './pictures.ts';
 import { fileAt, type PlacedFile } from './place.ts';
@@ -53,7 +55,7 @@ import { type PLoRA, ploraOf, type System } from './system.ts';
 import { type TraceTensors, trace } from './trace.ts';
 import { Turns } from './turns.ts';
 import { planSystem } from './variants/index.ts';
-import type { Activations, LoadProgress } from './weights.ts';
+import type { Activations } from './weights.ts';
 
 export interface LoadOptions {
   /** The device to run on. */
@@ -99,8 +101,8 @@ export async function loadMMAR(from: Source | Checkpoint, options: LoadOptions):
     plan = await planMemory(checkpoint, config, { ...planned, plora: 'separate' });
   checkPlan(plan, checkpoint.source.name, available);
   try {
-    await system.weights.load(device, checkpoint, onProgress, signal);
-    if (plan.plora === 'merged') await system.weights.merge(device, signal);
+    await loadWeights(device, system.weights, checkpoint, onProgress, signal);
+    if (plan.plora === 'merged') await mergeWeights(device, system.weights, signal);
     const generation = ((await checkpoint.json('generation_config.json', signal)) ?? {}) as Record<string, unknown>;
     const model = new MMAR(device, checkpoint, system, generation, options);
     if (patch !== undefined) await model.usePatch(patch, signal);

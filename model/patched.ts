@@ -2,6 +2,8 @@ import type { Device } from '../engine/device.ts';
 import type { Checkpoint, TensorPlace } from '../loaders/checkpoint.ts';
 import { compose } from '../loaders/compose.ts';
 import { readHeader, safetensorsBytes, type TensorData } from '../loaders/safetensors.ts';
+import { reloadWeights } from './load_weights.ts';
+import { mergeWeights, separateWeights } from './merge_weights.ts';
 import type { PlacedFile } from './place.ts';
 import type { Weights } from './weights.ts';
 
@@ -71,13 +73,13 @@ export class Patched {
     const { device, weights } = this;
     const { merged } = weights;
     try {
-      if (merged) await weights.separate(device, this.now, signal);
-      await weights.reload(device, next, names, signal);
+      if (merged) await separateWeights(device, weights, this.now, signal);
+      await reloadWeights(device, weights, next, names, signal);
     } catch (error) {
-      await weights.reload(device, this.now, names).catch(() => this.loosen(names)); // why it failed first is told
+      await reloadWeights(device, weights, this.now, names).catch(() => this.loosen(names)); // why it failed first is told
       throw error;
     } finally {
-      if (merged) await weights.merge(device);
+      if (merged) await mergeWeights(device, weights);
       await next.source.close(); // it opens again where it is read again
     }
   }
@@ -85,11 +87,11 @@ export class Patched {
   /** Takes PLoRA's A and B apart from the matrices that they are merged into, since they learn; says whether they were. */
   async separate(): Promise<boolean> {
     const { merged } = this.weights;
-    if (merged) await this.alone(() => this.weights.separate(this.device, this.now));
+    if (merged) await this.alone(() => separateWeights(this.device, this.weights, this.now));
     return merged;
   }
 
   async merge(): Promise<void> {
-    await this.alone(() => this.weights.merge(this.device));
+    await this.alone(() => mergeWeights(this.device, this.weights));
   }
 }

@@ -5,6 +5,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { permutation } from '../shaders/random.ts';
 import type { Config } from './config.ts';
+import { mergeWeights } from './merge_weights.ts';
 import { Sequence } from './sequence.ts';
 import { type DrawingSettings, defaultSettings } from './settings.ts';
 import { type PLoRA, ploraOf } from './system.ts';
@@ -67,7 +68,7 @@ export async function planMemory(
   const system = planSystem(checkpoint, config, precision, on.maxBinding);
   const plora = ploraOf(system, asked);
   system.weights.allocate(on);
-  if (plora === 'merged') await system.weights.merge(on);
+  if (plora === 'merged') await mergeWeights(on, system.weights);
   const weights = on.memory.held;
   const split = system.weights.tensors
     .filter(({ pieces }) => pieces.length > 1)

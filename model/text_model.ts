@@ -6,6 +6,7 @@ import { loadTokenizer, type TextTokenizer } from '../loaders/tokenizer.ts';
 import { type Answer, type AnswerOptions, type ChatOptions, type ModelMemory, type Piece, resultOf } from './api.ts';
 import { type LLMConfig, parseLLM } from './config.ts';
 import { Fields } from './fields.ts';
+import { loadWeights } from './load_weights.ts';
 import type { LoadOptions } from './mmar.ts';
 import { gigabytes } from './plan.ts';
 import { Qwen2 } from './qwen2.ts';
@@ -39,7 +40,7 @@ export async function loadQwen2(
     );
   }
   try {
-    await weights.load(device, checkpoint, onProgress, signal);
+    await loadWeights(device, weights, checkpoint, onProgress, signal);
     const generation = ((await checkpoint.json('generation_config.json', signal)) ?? {}) as Record<string, unknown>;
     const tokenizer = await loadTokenizer(checkpoint, signal);
     // An MMAR's generation_config speaks of drawing.

@@ -1,4 +1,4 @@
-import type { LoadProgress } from '../model/weights.ts';
+import type { LoadProgress } from '../model/load_weights.ts';
 import type { Traffic } from '../platform/block_source.ts';
 import type { LoadState } from './protocol.ts';
 

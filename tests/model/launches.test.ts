@@ -6,6 +6,7 @@ import { dryDevice } from '../../engine/dry.ts';
 import type { Recorder } from '../../engine/program.ts';
 import { Workspace } from '../../engine/workspace.ts';
 import { type MMARConfig, parseConfig } from '../../model/config.ts';
+import { mergeWeights } from '../../model/merge_weights.ts';
 import { systemOf } from '../../model/variants/index.ts';
 import { Weights } from '../../model/weights.ts';
 
@@ -35,7 +36,7 @@ test('a decoded layer of MMAR-0.5B takes 6', async () => {
 });
 
 test('an image layer takes as many of few rows where PLoRA is merged, and 9 of many', async () => {
-  await system.weights.merge(device);
+  await mergeWeights(device, system.weights);
   const { llm } = system,
     L = config.image_tokens,
     context = llm.context(workspace, 2, L + 64),

@@ -6,6 +6,8 @@ import * as assert from 'uvu/assert';
 import { openCheckpoint } from '../../loaders/checkpoint.ts';
 import type { MMARConfig } from '../../model/config.ts';
 import { planesToRows } from '../../model/image_codec.ts';
+import { count, gather } from '../../model/layout.ts';
+import { loadWeights } from '../../model/load_weights.ts';
 import { systemOf } from '../../model/variants/index.ts';
 import { Weights } from '../../model/weights.ts';
 import { device, numbers } from '../gpu.ts';
@@ -43,18 +45,18 @@ for (const [name, json] of Object.entries(models)) {
   test(`${name}: what was loaded and is saved again is the file, bit for bit`, async () => {
     const parts = systemOf(new Weights('bf16', 'bf16', device.maxBinding), config).weights,
       checkpoint = await openCheckpoint(source);
-    await parts.load(device, checkpoint);
-    for (const [tensor, shape] of parts.required) {
-      if (tensor.startsWith('image_tokenizer.quant_conv.')) {
-        const error = await parts.save(device, tensor).catch((e: Error) => e.message); // half of it stays in the file
-        assert.match(error as string, /quant_conv\.\w+ is not on the device whole/);
-        continue;
+    await loadWeights(device, parts, checkpoint);
+    const partly: string[] = [];
+    for (const { tensor, blocks } of parts.layout) {
+      const rows = new Uint16Array(await device.readRows(tensor));
+      for (const block of blocks) {
+        const bytes = new Uint8Array(2 * count(block.rows) * count(block.cols));
+        if (bytes.length < checkpoint.place(block.name).entry.bytes) partly.push(block.name);
+        await checkpoint.read(block.name, 0, bytes);
+        assert.ok(Buffer.from(gather(block, tensor, rows).buffer).equals(bytes), block.name);
       }
-      const bytes = new Uint8Array(2 * shape.reduce((a, b) => a * b, 1));
-      await checkpoint.read(tensor, 0, bytes);
-      const saved = await parts.save(device, tensor);
-      assert.ok(Buffer.from(saved.buffer).equals(bytes), tensor);
     }
+    assert.equal(partly, ['image_tokenizer.quant_conv.weight', 'image_tokenizer.quant_conv.bias']);
     parts.release(device);
   });
 

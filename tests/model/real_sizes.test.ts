@@ -9,6 +9,7 @@ import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
 import { compose } from '../../loaders/compose.ts';
 import { memorySource } from '../../loaders/memory_source.ts';
 import { type DType, safetensorsBytes, type TensorData } from '../../loaders/safetensors.ts';
+import { loadWeights } from '../../model/load_weights.ts';
 import { loadMMAR, readConfig } from '../../model/mmar.ts';
 import { withSettings } from '../../model/overrides.ts';
 import { planMemory } from '../../model/plan.ts';
@@ -191,7 +192,7 @@ test('a device that runs out of memory while the weights get theirs gives it all
   const { device: dry, held } = dryDevice(undefined, { capacity: 100_000 }),
     from = await checkpointOf(config);
   const parts = planSystem(from, await readConfig(from), 'bf16');
-  await refuses(parts.weights.load(dry, from), 'adapter', /no memory for .+ of weights; choose .*--set/);
+  await refuses(loadWeights(dry, parts.weights, from), 'adapter', /no memory for .+ of weights; choose .*--set/);
   parts.weights.release(dry);
   assert.equal([held(/./), dry.memory.held], [0, 0]);
 });
