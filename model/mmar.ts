@@ -2,10 +2,8 @@ import { MMARError } from '../base/error.ts';
 import type { Picture, Platform, Source } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
-import type { Tensor } from '../engine/tensor.ts';
 import { type Checkpoint, openCheckpoint } from '../loaders/checkpoint.ts';
 import { pictureToPixels, pixelsToPicture } from '../loaders/image.ts';
-import { memorySource } from '../loaders/memory_source.ts';
 import { loadTokenizer, type TextTokenizer } from '../loaders/tokenizer.ts';
 import { permutation } from '../shaders/random.ts';
 import {
@@ -31,15 +29,15 @@ import {
 } from './api.ts';
 import { checkDrawing, checkNumbers, checkSegments } from './checks.ts';
 import { type Config, parseConfig } from './config.ts';
-import { type Drawing, type DrawingInput, type DrawingShape, joined } from './drawing.ts';
+import { Drawer } from './drawer.ts';
+import { type DrawingInput, joined } from './drawing.ts';
 import { ImageCodec } from './image_codec.ts';
 import { type LoadProgress, loadWeights } from './load_weights.ts';
 import { mergeWeights } from './merge_weights.ts';
-import { Patched } from './patched.ts';
+import { openPatch, Patched } from './patched.ts';
 import { pictureOf } from './pictures.ts';
-import { fileAt, type PlacedFile } from './place.ts';
 import { checkPlan, fitsInto, planMemory } from './plan.ts';
-import { conversation, exchanged, Reader } from './reader.ts';
+import { conversation, Reader } from './reader.ts';
 import type { DecodeSettings, Segment } from './sequence.ts';
 import {
   type AnswerSettings,
@@ -132,16 +130,12 @@ export class MMAR implements Model {
   private readonly answerDefaults: { max_new_tokens: number };
   private readonly codec: ImageCodec;
   private readonly reader: Reader;
+  private readonly drawer: Drawer;
   private readonly turns = new Turns();
   private readonly tracing = new Turns();
   private readonly lessons = new Turns();
   /** What is laid over the checkpoint. */
   readonly patches: Patched;
-  /** How often the weights have changed, and how often tensors gave way to others. */
-  private changes = 0;
-  private exchanges = 0;
-  /** Kept for the next call. */
-  private drawing: Drawing | undefined;
   private loadedTokenizer: Promise<TextTokenizer> | undefined;
   private closing: Promise<void> | undefined;
 
@@ -160,6 +154,7 @@ export class MMAR implements Model {
     this.answerDefaults = { max_new_tokens: Number(most) };
     this.patches = new Patched(device, checkpoint, system.weights, (work) => this.exchange(work));
     this.codec = new ImageCodec(device, system);
+    this.drawer = new Drawer(device, system, (tokens, signal) => this.pictureOfTokens(tokens, signal));
     this.reader = new Reader(device, system.llm, this.config.llm.max_position_embeddings, system);
     void device.gpu.lost.then(({ message, reason }) => {
       if (this.closing) return;
@@ -227,7 +222,7 @@ export class MMAR implements Model {
     const input = { before, uncond, pictures };
     checkDrawing(input, settings, this.system);
     let last: GenerateStep | undefined;
-    for await (const step of this.drawingSteps(input, settings, signal)) {
+    for await (const step of this.drawer.draw(input, settings, signal)) {
       last = step;
       yield step;
     }
@@ -247,40 +242,7 @@ export class MMAR implements Model {
   /** Draws from ids, orders and chances of one's own. */
   async *draw(input: DrawingInput, settings: DrawingSettings, signal?: AbortSignal): AsyncGenerator<GenerateStep> {
     checkDrawing(input, settings, this.system);
-    yield* this.turns.stream(() => this.drawingSteps(input, settings, signal), signal);
-  }
-
-  private async *drawingSteps(
-    input: DrawingInput,
-    settings: DrawingSettings,
-    signal?: AbortSignal,
-  ): AsyncGenerator<GenerateStep, void> {
-    const guided = settings.cfg !== 1 && input.before.join() !== input.uncond.join();
-    const text = Math.max(input.before.length, guided ? input.uncond.length : 0);
-    const capacity = this.capacityFor(text + 1 + this.config.image_tokens);
-    const shape: DrawingShape = { pictures: input.pictures.length, branches: guided ? 2 : 1, capacity };
-    const drawing = await this.takeDrawing(shape, settings);
-    const { changes, exchanges } = this;
-    try {
-      for await (const step of drawing.run(input, settings, signal)) {
-        const tokens = this.snapshot(drawing.tokens);
-        const codes = drawing.codes && this.snapshot(drawing.codes);
-        const pictures = input.pictures.map(({ chance }, i) => ({
-          seed: 'seed' in chance ? chance.seed : 0,
-          drawn: step.drawn[i],
-          tokens: async () => ownPart(await tokens, i, shape.pictures),
-          codes: async () => codes && ownPart(await codes, i, shape.pictures),
-          preview: async (signal?: AbortSignal) =>
-            this.pictureOfTokens(ownPart(await tokens, i, shape.pictures), signal),
-        }));
-        yield { ...step, ...pictures[0], pictures };
-        if (exchanges !== this.exchanges) throw exchanged();
-      }
-    } finally {
-      if (changes !== this.changes) drawing.forget();
-      if (exchanges === this.exchanges) await this.giveBack(drawing);
-      else await drawing.release();
-    }
+    yield* this.turns.stream(() => this.drawer.draw(input, settings, signal), signal);
   }
 
   /** The tokens at the end of a drawing, of all its pictures. */
@@ -294,13 +256,6 @@ export class MMAR implements Model {
     const tokens = joined(await Promise.all(last.pictures.map((picture) => picture.tokens())));
     const codes = await Promise.all(last.pictures.map((picture) => picture.codes()));
     return codes[0] ? { tokens, codes: joined(codes as Float32Array[]) } : { tokens };
-  }
-
-  /** What a tensor holds now, read while the device goes on. */
-  private snapshot(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    const values = this.device.read(tensor);
-    values.catch(() => {}); // thrown where it is asked for
-    return values;
   }
 
   /** Reads a picture: P(T|I). */
@@ -401,22 +356,8 @@ export class MMAR implements Model {
   }
 
   async usePatch(patch: PatchInput, signal?: AbortSignal): Promise<void> {
-    const opened = this.openPatch(patch);
+    const opened = openPatch(patch, this.options.platform);
     await this.lessons.during(() => this.patches.lay(opened, 'checkpoint', signal), signal);
-  }
-
-  private openPatch(patch: PatchInput): PlacedFile {
-    if (typeof patch !== 'string' && !(patch instanceof URL)) {
-      const file = patch instanceof Blob && 'name' in patch ? String(patch.name) : 'the patch';
-      const content = patch instanceof Blob ? patch : new Uint8Array(patch as ArrayBuffer);
-      return { source: memorySource('what was given', new Map([[file, content]])), file };
-    }
-    const { platform } = this.options;
-    if (!platform)
-      throw new MMARError('usage', 'this model was loaded without a platform, which opens files; give bytes');
-    const placed = fileAt(String(patch), platform.source);
-    if (placed) return placed;
-    throw new MMARError('usage', `${JSON.stringify(patch)} is no place of a patch; give a path or a URL`);
   }
 
   savePatch(): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -430,9 +371,7 @@ export class MMAR implements Model {
   /** Exchanges tensors when nothing is drawn or read; what was recorded with the old ones goes. */
   private exchange(work: () => Promise<void>): Promise<void> {
     return this.turns.during(async () => {
-      this.exchanges++;
-      await this.drawing?.release();
-      this.drawing = undefined;
+      await this.drawer.release();
       await this.reader.release();
       await work();
     });
@@ -440,8 +379,7 @@ export class MMAR implements Model {
 
   /** What was computed with the weights as they were is computed anew. */
   weightsChanged(): void {
-    this.changes++;
-    this.drawing?.forget();
+    this.drawer.forget();
     this.reader.forget();
   }
 
@@ -455,36 +393,6 @@ export class MMAR implements Model {
     return resolveSettings(this.system.settings, this.defaults, options, this.config.variant);
   }
 
-  private capacityFor(tokens: number): number {
-    const most = this.config.llm.max_position_embeddings;
-    if (tokens <= most) return Math.min(most, Math.ceil(tokens / 64) * 64);
-    throw new MMARError(
-      'usage',
-      `the text and the picture take ${tokens} tokens, the model has ${most} positions; give a shorter text`,
-    );
-  }
-
-  /** A drawing of its own: the one that was used last, where it serves and nobody uses it. */
-  private async takeDrawing(shape: DrawingShape, settings: DrawingSettings): Promise<Drawing> {
-    const last = this.drawing;
-    this.drawing = undefined;
-    if (
-      last?.serves(settings) &&
-      last.shape.pictures === shape.pictures &&
-      last.shape.branches === shape.branches &&
-      last.shape.capacity >= shape.capacity
-    )
-      return last;
-    await last?.release();
-    return this.system.makeDrawing(this.device, shape, settings);
-  }
-
-  private async giveBack(drawing: Drawing): Promise<void> {
-    const other = this.drawing;
-    this.drawing = drawing;
-    await other?.release();
-  }
-
   close(): Promise<void> {
     this.closing ??= this.letGo();
     return this.closing;
@@ -495,7 +403,7 @@ export class MMAR implements Model {
     await Promise.all([this.turns, this.tracing, this.lessons].map((turns) => turns.close(reason)));
     await this.codec.close(reason);
     try {
-      await this.drawing?.release();
+      await this.drawer.release();
       await this.reader.release();
       this.system.weights.release(this.device);
     } finally {
@@ -507,10 +415,4 @@ export class MMAR implements Model {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** One picture's part of what a tensor holds of all. */
-function ownPart(values: Float32Array<ArrayBuffer>, picture: number, pictures: number): Float32Array<ArrayBuffer> {
-  const size = values.length / pictures;
-  return values.slice(picture * size, (picture + 1) * size);
 }

@@ -1,10 +1,14 @@
+import { MMARError } from '../base/error.ts';
+import type { Platform } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
 import type { Checkpoint, TensorPlace } from '../loaders/checkpoint.ts';
 import { compose } from '../loaders/compose.ts';
+import { memorySource } from '../loaders/memory_source.ts';
 import { readHeader, safetensorsBytes, type TensorData } from '../loaders/safetensors.ts';
+import type { PatchInput } from './api.ts';
 import { reloadWeights } from './load_weights.ts';
 import { mergeWeights, separateWeights } from './merge_weights.ts';
-import type { PlacedFile } from './place.ts';
+import { fileAt, type PlacedFile } from './place.ts';
 import type { Weights } from './weights.ts';
 
 /** A loaded checkpoint and what is laid over it, in the weights on the device. */
@@ -94,4 +98,18 @@ export class Patched {
   async merge(): Promise<void> {
     await this.alone(() => mergeWeights(this.device, this.weights));
   }
+}
+
+/** The file of a patch. Throws `usage` where it has no place that can be opened. */
+export function openPatch(patch: PatchInput, platform: Platform | undefined): PlacedFile {
+  if (typeof patch !== 'string' && !(patch instanceof URL)) {
+    const file = patch instanceof Blob && 'name' in patch ? String(patch.name) : 'the patch';
+    const content = patch instanceof Blob ? patch : new Uint8Array(patch as ArrayBuffer);
+    return { source: memorySource('what was given', new Map([[file, content]])), file };
+  }
+  if (!platform)
+    throw new MMARError('usage', 'this model was loaded without a platform, which opens files; give bytes');
+  const placed = fileAt(String(patch), platform.source);
+  if (placed) return placed;
+  throw new MMARError('usage', `${JSON.stringify(patch)} is no place of a patch; give a path or a URL`);
 }

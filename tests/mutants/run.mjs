@@ -1,6 +1,6 @@
-// npm run mutants [WORD …] [--part I/N] [--jobs N] [--adapter NAME]: puts single mistakes into copies of the checkout, one at
-// a time each, and runs the test that must notice, up to its first failure. Prints each, and the score; with words, those
-// whose file or test contains one of them.
+// npm run mutants [WORD …] [--part I/N] [--jobs N] [--adapter NAME] [--check]: puts single mistakes into copies of the checkout,
+// one at a time each, and runs the test that must notice, up to its first failure. Prints each, and the score; with words,
+// those whose file or test contains one of them. `--check` only looks whether every mistake still has its place.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -15,21 +15,33 @@ const { values, positionals } = parseArgs({
     part: { type: 'string', default: '1/1' },
     jobs: { type: 'string', default: '2' },
     adapter: { type: 'string', default: process.env.MMAR_ADAPTER ?? 'lavapipe' },
+    check: { type: 'boolean', default: false },
   },
 });
 const [part, parts] = values.part.split('/').map(Number),
-  minutes = 3,
   wanted = 0.95;
+
+/** A mistake in words, one line. */
+const nameOf = ({ file, before, after, test }) =>
+  `${file}: ${before.trim()} → ${after.trim() || '(nothing)'} [${test}]`.replace(/\s+/g, ' ');
 
 /** All mistakes: of each JSON here its files, the text before and after, the test that must notice, and which of its cases. */
 function mistakes() {
   const here = path.join(root, 'tests/mutants'),
     lists = fs.readdirSync(here).filter((file) => file.endsWith('.json'));
   const groups = lists.flatMap((list) => JSON.parse(fs.readFileSync(path.join(here, list), 'utf8')));
-  const all = groups.flatMap((group) => group.mistakes.map(([before, after]) => ({ ...group, before, after })));
+  const all = groups.flatMap(({ only = '', ...group }) =>
+    group.mistakes.map(([before, after]) => ({ ...group, only, before, after })),
+  );
   const chosen = ({ file, test }) =>
     !positionals.length || positionals.some((word) => file.includes(word) || test.includes(word));
   return all.filter((mistake, i) => chosen(mistake) && i % parts === part - 1);
+}
+
+/** How often the text of a mistake stands in its file: it can be made where that is once. */
+function placesOf({ file, before }, folder = root) {
+  const at = path.join(folder, file);
+  return fs.existsSync(at) ? fs.readFileSync(at, 'utf8').split(before).length - 1 : 0;
 }
 
 /** A copy of the checkout in which files may be wrong. */
@@ -39,14 +51,22 @@ async function makeCopy() {
   process.on('exit', () => fs.rmSync(place, { recursive: true, force: true }));
   fs.cpSync(root, place, { recursive: true, filter: (file) => !left.test(path.relative(root, file)) });
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(place, 'node_modules'));
+  fs.mkdirSync(path.join(place, 'tmp')); // what tests leave that are stopped
   const { buildNode, wgsl } = await import(pathToFileURL(path.join(place, 'esbuild.config.mjs')));
   return { place, buildNode, wgsl };
 }
 
-/** Tests that run now: they go when this process goes. */
+/** Tests that run now: they go when this process goes, with what they started. */
 const running = new Set();
+function kill(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) kill(child);
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
@@ -59,81 +79,119 @@ const someTests = {
   },
 };
 
-/** Builds and runs one test of a copy up to its first failure: `passed`, `failed`, `hung`, or `unbuilt`. */
-async function outcome({ place, buildNode, wgsl }, { test, only = '' }) {
+/** Calls `then` when this process has been awake for so many seconds. */
+function afterSeconds(seconds, then) {
+  const timer = setInterval(() => --seconds <= 0 && then(), 1000);
+  return () => clearInterval(timer);
+}
+
+/** Builds and runs one test of a copy up to its first failure: `passed`, `failed`, `hung`, or `unbuilt`; and its seconds. */
+async function outcome({ place, buildNode, wgsl }, { test, only }, limit) {
+  const start = performance.now();
+  const done = (how) => ({ how, seconds: (performance.now() - start) / 1000 });
   try {
-    const entry = `tests/${test}.test.ts`;
-    await buildNode([entry], 'dist', { absWorkingDir: place, logLevel: 'silent', plugins: [wgsl, someTests] });
+    const plugins = [wgsl, someTests];
+    await buildNode([`tests/${test}.test.ts`], 'dist', {
+      absWorkingDir: place,
+      logLevel: 'silent',
+      sourcemap: false,
+      plugins,
+    });
   } catch {
-    return 'unbuilt';
+    return done('unbuilt');
   }
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [`dist/tests/${test}.test.mjs`], {
       cwd: place,
-      env: { ...process.env, MMAR_ONLY: only, MMAR_ADAPTER: values.adapter, MMAR_BROWSER: 'chromium' },
+      env: {
+        ...process.env,
+        TMPDIR: path.join(place, 'tmp'),
+        MMAR_ONLY: only,
+        MMAR_ADAPTER: values.adapter,
+        MMAR_BROWSER: 'chromium',
+      },
       stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
     });
     running.add(child);
     let ended;
     const end = (how) => {
       ended ??= how;
-      child.kill('SIGKILL');
+      kill(child);
     };
-    const timer = setTimeout(end, minutes * 60_000, 'hung');
+    const still = afterSeconds(limit, () => end('hung'));
     // uvu marks a test that failed so; what follows cannot change the outcome
     child.stdout.setEncoding('utf8').on('data', (text) => text.includes('✘') && end('failed'));
     child.on('close', (code) => {
       running.delete(child);
-      clearTimeout(timer);
-      resolve(ended ?? (code === 0 ? 'passed' : 'failed'));
+      still();
+      resolve(done(ended ?? (code === 0 ? 'passed' : 'failed')));
     });
   });
 }
 
-const list = mistakes(),
-  sound = new Map(),
-  unnoticed = [],
+const unnoticed = [],
   useless = [];
 let noticed = 0;
 
 /** Puts one mistake in, and says whether it was noticed. */
-async function tryMistake(copy, mistake) {
-  const { file, before, after, test, only = '' } = mistake;
+async function tryMistake(copy, mistake, limit) {
+  const { file, before, after } = mistake;
   const at = path.join(copy.place, file),
-    text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : '',
-    name = `${file}: ${before.trim()} → ${after.trim() || '(nothing)'} [${test}]`.replace(/\s+/g, ' ');
-  const found = text.split(before).length - 1;
-  const useful = found === 1;
-  const key = `${test} ${only}`;
-  if (useful && !sound.has(key)) sound.set(key, outcome(copy, mistake));
-  if (!useful || (await sound.get(key)) !== 'passed') {
-    useless.push(name);
-    console.log(`? ${name}: ${useful ? `its test ${await sound.get(key)} without a mistake` : `${found} such places`}`);
-    return;
-  }
+    text = fs.readFileSync(at, 'utf8'),
+    name = nameOf(mistake);
   fs.writeFileSync(
     at,
     text.replace(before, () => after),
   );
-  const result = await outcome(copy, mistake);
+  const { how, seconds } = await outcome(copy, mistake, limit);
   fs.writeFileSync(at, text);
-  if (result === 'unbuilt') useless.push(name);
-  else if (result === 'passed') unnoticed.push(name);
+  if (how === 'unbuilt') useless.push(name);
+  else if (how === 'passed') unnoticed.push(name);
   else noticed++;
-  console.log(`${{ passed: '✗', unbuilt: '?' }[result] ?? '✓'} ${name}${result === 'hung' ? ' (hung)' : ''}`);
+  const mark = { passed: '✗', unbuilt: '?' }[how] ?? '✓';
+  console.log(`${mark} ${name} (${seconds.toFixed(1)} s${how === 'hung' ? ', hung' : ''})`);
 }
 
-/** Takes mistakes off the list until there are none left, in a copy of its own. */
+const all = mistakes();
+for (const mistake of all) {
+  const places = placesOf(mistake);
+  if (places !== 1) useless.push(`${nameOf(mistake)}: ${places} such places`);
+}
+for (const name of useless) console.log(`? ${name}`);
+if (values.check) {
+  console.log(`${all.length - useless.length} of ${all.length} mistakes have their place`);
+  process.exit(useless.length ? 1 : 0);
+}
+
+/** The mistakes that have a place, by the cases that must notice. */
+const groups = new Map();
+for (const mistake of all.filter((mistake) => placesOf(mistake) === 1)) {
+  const key = `${mistake.test} ${mistake.only}`;
+  groups.set(key, [...(groups.get(key) ?? []), mistake]);
+}
+// Long groups first, so that the copies end together.
+const list = [...groups.values()].sort((a, b) => b.length - a.length);
+
+/** Takes groups off the list until there are none left, in a copy of its own. */
 async function work() {
   const copy = await makeCopy();
-  for (let mistake = list.shift(); mistake; mistake = list.shift()) await tryMistake(copy, mistake);
+  for (let group = list.shift(); group; group = list.shift()) {
+    const sound = await outcome(copy, group[0], 120);
+    const { test, only } = group[0];
+    console.log(`  ${test} ${only}: ${sound.how} without a mistake (${sound.seconds.toFixed(1)} s)`);
+    if (sound.how !== 'passed') useless.push(...group.map(nameOf));
+    else for (const mistake of group) await tryMistake(copy, mistake, 10 + 5 * sound.seconds);
+  }
 }
 
+const start = performance.now();
 await Promise.all(Array.from({ length: Number(values.jobs) }, work));
 const tried = noticed + unnoticed.length,
   score = tried ? noticed / tried : 0;
 for (const name of unnoticed) console.log(`not noticed: ${name}`);
+const minutes = ((performance.now() - start) / 60_000).toFixed(1);
 console.log(
-  `${noticed} of ${tried} mistakes noticed, ${(100 * score).toFixed(1)} %; ${useless.length} could not be tried`,
+  `${noticed} of ${tried} mistakes noticed, ${(100 * score).toFixed(1)} %; ${useless.length} could not be tried; ${minutes} minutes`,
 );
 process.exit(score >= wanted && !useless.length ? 0 : 1);
