@@ -4,10 +4,10 @@ import { type Expanded, preprocess } from '../engine/preprocessor.ts';
 import type { Candidate, Program } from '../engine/program.ts';
 import { namedConfig } from './configs.ts';
 import { difference, rowOf, tolerance } from './kernels.ts';
-import { makeYardstick } from './limits.ts';
 import { guardLoops } from './loop_guard.ts';
 import { measure } from './measure.ts';
 import { Operands } from './operands.ts';
+import { makeYardstick } from './probes.ts';
 import type { KernelRow } from './report.ts';
 import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -95,7 +95,7 @@ export async function tryShader(
   };
   const plain = shape.candidates.find(({ variant }) => variant === 'direct') ?? shape.candidates[0],
     operands = await Operands.make(device, shape),
-    yardstick = await makeYardstick(device);
+    yardstick = await makeYardstick(watch);
   const programs: Program[] = [];
   const program = async (c: Candidate): Promise<Program> => {
     const made = await operands.program(c);

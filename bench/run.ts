@@ -4,7 +4,8 @@ import type { MMAR } from '../model/mmar.ts';
 import { namedConfig } from './configs.ts';
 import { madeModel, modelFigures } from './figures.ts';
 import { measureShape } from './kernels.ts';
-import { makeYardstick, measureLimits } from './limits.ts';
+import { measureLimits } from './limits.ts';
+import { makeYardstick } from './probes.ts';
 import { type KernelRow, type ModelRow, type Report, schema, shapeOf } from './report.ts';
 import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -92,7 +93,7 @@ class Bench {
     const { watch, report } = this,
       { quick, shapes: own } = this.options,
       known = new Set<string>();
-    const yardstick = await makeYardstick(watch.device);
+    const yardstick = await makeYardstick(watch);
     const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal };
     const measured = { ...options, yardstick: yardstick.program };
     try {

@@ -1,5 +1,5 @@
 import { measureShape } from '../../bench/kernels.ts';
-import { makeYardstick } from '../../bench/limits.ts';
+import { makeYardstick } from '../../bench/probes.ts';
 import { type Report, schema } from '../../bench/report.ts';
 import { matmulShape } from '../../bench/shapes.ts';
 import { Stopwatch } from '../../bench/stopwatch.ts';
@@ -11,7 +11,7 @@ const columns = 2560,
 /** Reports of one matrix product on a device, as it is or with `slower` times as many columns under the same name. */
 export async function planted(device: Device) {
   const watch = await Stopwatch.open(device),
-    { program: yardstick } = await makeYardstick(device);
+    { program: yardstick } = await makeYardstick(watch);
 
   async function run(slower: number): Promise<Report> {
     const shape = await matmulShape(device, 16, 512, 4 * Math.round((slower * columns) / 4)),
