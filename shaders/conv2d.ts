@@ -61,6 +61,7 @@ export function conv2d(
   const constants = {
     x: x.type,
     w: weight.type,
+    weights: 'w',
     y: y.type,
     stride,
     upsample,

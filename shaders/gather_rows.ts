@@ -84,7 +84,7 @@ function gather(
       name: 'gather_rows',
       label: name,
       source: gatherRowsWgsl,
-      constants: { x: table.type, y: y.type },
+      constants: { w: table.type, y: y.type, weights: 'table' },
       read: [part, index, position],
       write: [y],
       uniforms: [y.rows, rowQuads, table.pitch / 4, tableRow + firstRow, part.rows, ...layout],

@@ -128,6 +128,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       y: y.type,
       act,
       operands: plus ? 'x low' : 'x',
+      weights: plus ? 'w up' : 'w',
       transposed: transposeB,
       accumulate: accumulate || (!transposeB && i > 0),
       ...bindings,

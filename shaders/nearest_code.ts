@@ -21,7 +21,7 @@ export function nearestCode(p: Recorder, x: Tensor, codebook: Tensor): Tensor {
   p.operation({
     name: 'nearest_code',
     source: nearestCodeWgsl,
-    constants: { w: codebook.type, lanes: p.device.software ? 8 : 64 },
+    constants: { w: codebook.type, weights: 'codebook', lanes: p.device.software ? 8 : 64 },
     read: [x, codebook],
     write: [codes],
     uniforms: [codebook.rows, x.pitch / 4],

@@ -7,6 +7,11 @@
 struct Shape { codes: u32, row_quads: u32 }
 @group(0) @binding(3) var<uniform> shape: Shape;
 
+fn codebook_row(code: u32) -> u32 {
+  return code * shape.row_quads;
+}
+#include "lib/weights.wgsl"
+
 var<workgroup> best: array<vec2<u32>, ${lanes}>; // bits of the distance, code
 
 @compute @workgroup_size(${lanes})
@@ -16,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var c = lane; c < shape.codes; c += ${lanes}u) {
     var distance = 0.0;
     for (var q = 0u; q < shape.row_quads; q++) {
-      let d = x[group.x * shape.row_quads + q] - from_${w}(codebook[c * shape.row_quads + q]);
+      let d = x[group.x * shape.row_quads + q] - load_codebook(c, q);
       let square = d * d;
       distance += square.x;
       distance += square.y;

@@ -10,10 +10,10 @@
 struct Shape { in_height: u32, in_width: u32, height: u32, width: u32, in_quads: u32, channels: u32, y_quads: u32, tiles: u32, taps: u32, first_group: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-// A quad of a channel's weights: the one way to read them, whatever their type.
-fn load_w(channel: u32, quad: u32) -> vec4<f32> {
-  return from_${w}(w[channel * shape.taps * shape.in_quads + quad]);
+fn w_row(channel: u32) -> u32 {
+  return channel * shape.taps * shape.in_quads;
 }
+#include "weights.wgsl"
 
 // Whether the input, doubled by `upsample`, has a pixel there.
 fn in_picture(y: i32, x: i32) -> bool {

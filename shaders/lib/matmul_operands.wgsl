@@ -1,4 +1,4 @@
-// What every variant of matmul binds, how it reads weights, and how a finished quad of y is stored.
+// What every variant of matmul binds, which weights meet an operand, and how a finished quad of y is stored.
 @group(0) @binding(0) var<storage, read> x: array<${x_element}>;
 @group(0) @binding(1) var<storage, read> w: array<${w}x4>;
 #if ${low}
@@ -52,10 +52,16 @@ struct Shape {
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-// A quad of a row of weights: the one way to read them, whatever their type.
-fn load_w(row: u32, quad: u32) -> vec4<f32> {
-  return from_${w}(w[shape.w_begin + row * shape.w_pitch + quad]);
+fn w_row(row: u32) -> u32 {
+  return shape.w_begin + row * shape.w_pitch;
 }
+
+#if ${low}
+fn up_row(row: u32) -> u32 {
+  return row * shape.up_pitch;
+}
+#endif
+#include "weights.wgsl"
 
 // Where a run of columns has its part of a row of the operand, and the weights of one column that meet it.
 fn x_begin(run: u32) -> u32 {
@@ -72,7 +78,7 @@ fn low_begin(run: u32) -> u32 {
 }
 
 fn low_weights(column: u32, quad: u32) -> vec4<f32> {
-  return from_${w}(up[(shape.up_first + column) * shape.up_pitch + quad]);
+  return load_up(shape.up_first + column, quad);
 }
 #endif
 

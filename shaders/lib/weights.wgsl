@@ -1,0 +1,7 @@
+// How a matrix of weights is read, a quad of a row at a time: the one way, whatever their type. ${weights} names the matrices
+// that a kernel binds; it says in NAME_row at which quad a row of each begins.
+#for t in ${weights}
+fn load_#t(row: u32, quad: u32) -> vec4<f32> {
+  return from_${w}(#t[#t_row(row) + quad]);
+}
+#endfor
