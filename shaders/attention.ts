@@ -6,7 +6,7 @@ import { attentionBackward } from './attention_backward.ts';
 import attentionRowWgsl from './attention_row.wgsl';
 import attentionTileWgsl from './attention_tile.wgsl';
 import { checkShape, quads } from './common.ts';
-import { narrowSubgroup, registers } from './gpu.ts';
+import { narrowSubgroup, registers, sharing } from './gpu.ts';
 import type { Heads } from './rope.ts';
 import type { LayerCache, Sequences } from './sequences.ts';
 
@@ -181,7 +181,7 @@ function candidates(
   const byQuery = (variant: string, lanes: number): Candidate => ({
     variant,
     source: attentionWgsl,
-    constants: { ...common, lanes },
+    constants: { ...common, lanes, ...sharing(device, lanes, d) },
     workgroups: [Math.ceil(count / lanes), heads, branches],
   });
   /** `wide`: keys and values staged as f32, which takes more workgroup memory and fewer instructions. */

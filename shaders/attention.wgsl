@@ -1,13 +1,23 @@
 // y = softmax(q kᵀ / sqrt(d) + mask) v, a thread a query: keys and values stream by one after another with a running
 // maximum and sum (online softmax), so no L×L matrix is ever held; blocks of keys compile for longer and run no faster. All
-// threads of a workgroup read the same keys. Sums are chains, one product after another: compilers feel free to reorder a
-// tree of products.
+// threads of a workgroup want the same keys and values (gpu.ts, `sharing`). Sums are chains, one product after another: compilers feel free to
+// reorder a tree of products.
+#if ${subgroup}
+enable subgroups;
+#endif
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 #include "lib/attention_operands.wgsl"
 
 @compute @workgroup_size(${lanes})
+#if ${subgroup}
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) id: u32) {
+#for h in ${loads}
+  let mine#h = min(#hu * ${subgroup}u + id % ${subgroup}u, ${d}u - 1u);
+#endfor
+#else
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+#endif
   let head = group.y;
   let b = group.z;
   let first = group.x * ${lanes}u;
@@ -27,10 +37,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var sum = 0.0;
   for (var j = 0u; j < most; j++) {
     let row = (kv + j) * shape.k_pitch + kv_head;
+#if ${subgroup}
+    let k_quads = array<${x}x4, ${loads}>(
+#for h in ${loads}
+      k[row + shape.k_first + mine#h],
+#endfor
+    );
+    let v_quads = array<${x}x4, ${loads}>(
+#for h in ${loads}
+      v[row + shape.v_first + mine#h],
+#endfor
+    );
+#endif
     var score = 0.0;
 #for d in ${d}
     {
+#if ${subgroup}
+      let t = from_${x}(subgroupBroadcast(k_quads[#du / ${subgroup}u], #du % ${subgroup}u));
+#else
       let t = from_${x}(k[row + shape.k_first + #du]);
+#endif
       score += q#d.x * t.x;
       score += q#d.y * t.y;
       score += q#d.z * t.z;
@@ -45,7 +71,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     sum = sum * keep + e;
 #for d in ${d}
     o#d *= keep;
+#if ${subgroup}
+    o#d += e * from_${x}(subgroupBroadcast(v_quads[#du / ${subgroup}u], #du % ${subgroup}u));
+#else
     o#d += e * from_${x}(v[row + shape.v_first + #du]);
+#endif
 #endfor
   }
   if (i < shape.count) {

@@ -5,6 +5,7 @@ import keysWgsl from './attention_backward_kv.wgsl';
 import queriesWgsl from './attention_backward_q.wgsl';
 import termsWgsl from './attention_terms.wgsl';
 import { checkShape, grid, quads } from './common.ts';
+import { sharing } from './gpu.ts';
 import type { Heads } from './rope.ts';
 
 /**
@@ -65,7 +66,7 @@ export function attentionBackward(
     o.first.v,
     f32Bits(1 / Math.sqrt(headDim)),
   ];
-  const constants = { x: o.q.type, d, lanes };
+  const constants = { x: o.q.type, d, lanes, ...sharing(p.device, lanes, d) };
   p.operation({
     name: 'attention_backward_q',
     source: queriesWgsl,

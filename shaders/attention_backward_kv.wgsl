@@ -1,5 +1,8 @@
 // dv = Σ p dy and dk = Σ p (dy · v - y · dy) q / sqrt(d) over the queries that see a key, of all heads that share it: a thread
 // a key. Keys that none sees get zeros.
+#if ${subgroup}
+enable subgroups;
+#endif
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 #include "lib/attention_backward_operands.wgsl"
@@ -10,7 +13,14 @@
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
+#if ${subgroup}
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) id: u32) {
+#for h in ${loads}
+  let mine#h = min(#hu * ${subgroup}u + id % ${subgroup}u, ${d}u - 1u);
+#endfor
+#else
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+#endif
   let kv_head = group.y;
   let first = group.x * ${lanes}u;
   let j = first + lane;
@@ -35,11 +45,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let base = asked * shape.q_pitch + shape.q_first + head * ${d}u;
       let out = asked * shape.y_pitch + head * ${d}u;
       let terms = asked * shape.terms_pitch + 2u * head;
+#if ${subgroup}
+      let q_quads = array<${x}x4, ${loads}>(
+#for h in ${loads}
+        q[base + mine#h],
+#endfor
+      );
+      let dy_quads = array<${x}x4, ${loads}>(
+#for h in ${loads}
+        dy[out + mine#h],
+#endfor
+      );
+#endif
       var score = 0.0;
       var dp = 0.0;
 #for d in ${d}
+#if ${subgroup}
+      let q#d = from_${x}(subgroupBroadcast(q_quads[#du / ${subgroup}u], #du % ${subgroup}u));
+      let g#d = from_${x}(subgroupBroadcast(dy_quads[#du / ${subgroup}u], #du % ${subgroup}u));
+#else
       let q#d = from_${x}(q[base + #du]);
       let g#d = from_${x}(dy[out + #du]);
+#endif
       score += q#d.x * k#d.x;
       score += q#d.y * k#d.y;
       score += q#d.z * k#d.z;

@@ -1,5 +1,8 @@
 // dq = Σ_j p_j (dy · v_j - y · dy) k_j / sqrt(d) over the keys that a query sees, p_j from the log-sum-exp that the forward pass
 // kept, so that no L×L matrix is held: a thread a query.
+#if ${subgroup}
+enable subgroups;
+#endif
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
 #include "lib/attention_backward_operands.wgsl"
@@ -7,7 +10,14 @@
 @group(0) @binding(7) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
+#if ${subgroup}
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) id: u32) {
+#for h in ${loads}
+  let mine#h = min(#hu * ${subgroup}u + id % ${subgroup}u, ${d}u - 1u);
+#endfor
+#else
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+#endif
   let head = group.y;
   let b = group.z;
   let first = group.x * ${lanes}u;
@@ -29,12 +39,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
   for (var j = 0u; j < most; j++) {
     let at = (kv + j) * shape.k_pitch + kv_head;
+#if ${subgroup}
+    let k_quads = array<${x}x4, ${loads}>(
+#for h in ${loads}
+      k[at + shape.k_first + mine#h],
+#endfor
+    );
+    let v_quads = array<${x}x4, ${loads}>(
+#for h in ${loads}
+      v[at + shape.v_first + mine#h],
+#endfor
+    );
+#endif
     var score = 0.0;
     var dp = 0.0;
 #for d in ${d}
+#if ${subgroup}
+    let k#d = from_${x}(subgroupBroadcast(k_quads[#du / ${subgroup}u], #du % ${subgroup}u));
+#else
     let k#d = from_${x}(k[at + shape.k_first + #du]);
+#endif
     {
+#if ${subgroup}
+      let t = from_${x}(subgroupBroadcast(v_quads[#du / ${subgroup}u], #du % ${subgroup}u));
+#else
       let t = from_${x}(v[at + shape.v_first + #du]);
+#endif
       score += q#d.x * k#d.x;
       score += q#d.y * k#d.y;
       score += q#d.z * k#d.z;

@@ -1,4 +1,5 @@
 import type { Device } from '../engine/device.ts';
+import type { Constants } from '../engine/preprocessor.ts';
 
 /**
  * How many values a thread may keep before a GPU's compiler moves some to memory, as its compiler showed
@@ -19,4 +20,13 @@ export function registers(device: Device): 'many' | 'half' | 'some' | 'few' {
 export function narrowSubgroup(device: Device): number {
   const controlled = (device.gpu.features as ReadonlySet<string>).has('subgroup-size-control');
   return controlled && /intel/i.test(device.adapter.vendor) ? device.gpu.adapterInfo.subgroupMinSize : 0;
+}
+
+/**
+ * How subgroups share `quads` that all of a workgroup's `lanes` threads want. A CPU loads an address for every thread anew, even
+ * where it is the same: each thread loads some of the quads and the subgroup hands them round. Narrow ones gain nothing from it.
+ */
+export function sharing({ software, subgroupSize }: Device, lanes: number, quads: number): Constants {
+  const shares = software && subgroupSize >= 8 && lanes % subgroupSize === 0;
+  return shares ? { subgroup: subgroupSize, loads: Math.ceil(quads / subgroupSize) } : { subgroup: 0, loads: 0 };
 }
