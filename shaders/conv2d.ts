@@ -3,7 +3,7 @@ import type { ElementType, Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
 import conv2dWgsl from './conv2d.wgsl';
 import conv2dTiledWgsl from './conv2d_tiled.wgsl';
-import { registers } from './gpu.ts';
+import { registers, sharing } from './gpu.ts';
 import { rowsAtOnce, tilings } from './tiling.ts';
 
 /** A picture of activations: `x` is [height × width, channels]. */
@@ -88,7 +88,7 @@ export function conv2d(
   const direct: Candidate = {
     variant: 'direct',
     source: conv2dWgsl,
-    constants: { ...constants, lanes, tile_m },
+    constants: { ...constants, lanes, tile_m, ...sharing(p.device, lanes, tile_m) },
     workgroups: [Math.ceil(y.pitch / 4 / lanes), outHeight * tiles],
     rowsAtOnce: rowsAtOnce(p.device, outHeight * tiles, flop),
   };

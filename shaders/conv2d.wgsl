@@ -1,14 +1,31 @@
 // y = w * x + b (+ r), 3×3: a thread computes tile_m pixels of a row × one quad of channels, channels last. The input may be
-// read as if every pixel were doubled (nearest up-sampling), so that the larger picture is never stored.
+// read as if every pixel were doubled (nearest up-sampling), so that the larger picture is never stored. All threads of a
+// workgroup want the same pixels (gpu.ts, `sharing`).
+#if ${subgroup}
+enable subgroups;
+#endif
 #include "lib/types.wgsl"
 #include "lib/conv2d_operands.wgsl"
 
 @compute @workgroup_size(${lanes})
+#if ${subgroup}
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) id: u32) {
+#for h in ${loads}
+  let pixel#h = min(#hu * ${subgroup}u + id % ${subgroup}u, ${tile_m}u - 1u);
+#endfor
+#else
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+#for h in ${loads}
+  let pixel#h = #hu;
+#endfor
+#endif
   let quad = group.x * ${lanes}u + lane;
+#if ${subgroup}
+#else
   if (quad >= shape.y_quads) {
     return;
   }
+#endif
   let strip = shape.first_group + group.y;
   let row = strip / shape.tiles;
   let col = (strip % shape.tiles) * ${tile_m}u;
@@ -25,10 +42,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       continue;
     }
     let line = (u32(iy) / ${upsample}u) * shape.in_width;
-#for i in ${tile_m}
-    let ix#i = i32((col + #iu) * ${stride}u + tap % 3u) - ${pad};
-    let inside#i = f32(ix#i >= 0 && ix#i < i32(shape.in_width * ${upsample}u));
-    let x#i = (line + min(u32(max(ix#i, 0)) / ${upsample}u, shape.in_width - 1u)) * shape.in_quads;
+#for h in ${loads}
+    let ix#h = i32((col + pixel#h) * ${stride}u + tap % 3u) - ${pad};
+    let inside#h = f32(ix#h >= 0 && ix#h < i32(shape.in_width * ${upsample}u));
+    let x#h = (line + min(u32(max(ix#h, 0)) / ${upsample}u, shape.in_width - 1u)) * shape.in_quads;
 #endfor
     for (var k = 0u; k < shape.in_quads; k++) {
       let at = tap * shape.in_quads + k;
@@ -36,9 +53,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let b = load_w(channel1, at);
       let c = load_w(channel2, at);
       let d = load_w(channel3, at);
+#if ${subgroup}
+      let pixels = array<${x}x4, ${loads}>(
+#for h in ${loads}
+        select(${x}x4(), x[x#h + k], inside#h > 0.0),
+#endfor
+      );
+#endif
 #for i in ${tile_m}
       {
+#if ${subgroup}
+        let v = from_${x}(subgroupBroadcast(pixels[#iu / ${subgroup}u], #iu % ${subgroup}u));
+#else
         let v = from_${x}(x[x#i + k]) * inside#i;
+#endif
         c#i += v.x * vec4<f32>(a.x, b.x, c.x, d.x);
         c#i += v.y * vec4<f32>(a.y, b.y, c.y, d.y);
         c#i += v.z * vec4<f32>(a.z, b.z, c.z, d.z);
@@ -48,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
   }
 #for i in ${tile_m}
-  if (col + #iu < shape.width) {
+  if (quad < shape.y_quads && col + #iu < shape.width) {
     store(row * shape.width + col + #iu, quad, c#i);
   }
 #endfor

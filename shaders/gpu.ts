@@ -28,5 +28,5 @@ export function narrowSubgroup(device: Device): number {
  */
 export function sharing({ software, subgroupSize }: Device, lanes: number, quads: number): Constants {
   const shares = software && subgroupSize >= 8 && lanes % subgroupSize === 0;
-  return shares ? { subgroup: subgroupSize, loads: Math.ceil(quads / subgroupSize) } : { subgroup: 0, loads: 0 };
+  return shares ? { subgroup: subgroupSize, loads: Math.ceil(quads / subgroupSize) } : { subgroup: 0, loads: quads };
 }
