@@ -4,7 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mmar, newFolder, type Run } from './mmar.ts';
 
-const long = ['generate', 'sunflower', '--steps', '500', '--adapter', 'swiftshader'];
+/** One picture that takes any machine minutes. */
+const long = ['generate', 'sunflower', '--steps', '1000', '--iterations', '64', '--adapter', 'swiftshader'];
 
 /** @param early mmar may not be there yet to say a word: Node itself is starting, or the sources are being bundled */
 function stopped({ killedBy, stderr, stopping }: Run, early = false): void {

@@ -54,7 +54,7 @@ await inBrowsers('bench', (test, browser) => {
     await page.press('Measure'); // everything: that takes a while
     await page.says('bench-status', /Measuring/);
     await page.press('Stop measuring');
-    await page.says('bench-status', /Stopped/, 5);
+    await page.says('bench-status', /Stopped/, 30);
     await choose(page, 'bench-what', 'limits');
     await page.press('Measure');
     await page.says('bench-status', /Done/);

@@ -147,18 +147,36 @@ export class TestPage {
     }, String(value));
   }
 
-  /** Waits until `id` says something like that. */
+  /** Waits until `id` says something like that, however shortly. */
   async says(id: string, pattern: RegExp, seconds = 240): Promise<string> {
-    const until = Date.now() + seconds * 1000;
-    for (;;) {
-      const text = await this.text(id);
-      if (pattern.test(text)) return text;
-      if (Date.now() > until)
-        throw new Error(
-          `#${id} still says ${JSON.stringify(text)}, want ${pattern}; notices: ${await this.text('notices')}; errors: ${this.errors.join('; ')}`,
-        );
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const { text, found } = await this.page.evaluate(
+      (id, source, flags, seconds) =>
+        new Promise<{ text: string; found: boolean }>((resolve) => {
+          const element = document.getElementById(id)!;
+          const wanted = new RegExp(source, flags);
+          const look = (last: boolean) => {
+            const text = element.textContent!.trim();
+            const found = wanted.test(text);
+            if (!found && !last) return;
+            observer.disconnect();
+            clearTimeout(timer);
+            resolve({ text, found });
+          };
+          const observer = new MutationObserver(() => look(false));
+          observer.observe(element, { childList: true, characterData: true, subtree: true });
+          const timer = setTimeout(look, seconds * 1000, true);
+          look(false);
+        }),
+      id,
+      pattern.source,
+      pattern.flags,
+      seconds,
+    );
+    if (found) return text;
+    const [notices, errors] = [await this.text('notices'), this.errors.join('; ')];
+    throw new Error(
+      `#${id} still says ${JSON.stringify(text)}, want ${pattern}; notices: ${notices}; errors: ${errors}`,
+    );
   }
 
   async load(): Promise<void> {
