@@ -1,10 +1,5 @@
 // A training step of the carried model: forward, backward, the optimiser's, and the same in PyTorch.
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { performance as nodePerformance } from 'node:perf_hooks';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { openComposed } from '../cli/checkpoint.ts';
 import { Device } from '../engine/device.ts';
@@ -19,6 +14,7 @@ import { Optimiser } from '../training/optimiser.ts';
 import { trainingSettings } from '../training/settings.ts';
 import { Trainer } from '../training/trainer.ts';
 import { median } from './measure.ts';
+import { openTorch } from './peers/torch.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 const { values } = parseArgs({
@@ -100,9 +96,15 @@ const parts = {
   },
 };
 
+interface Peer {
+  torch: string;
+  losses: Record<'f32' | 'bf16', number[]>;
+}
+
 const losses = await trainer.losses(batch),
-  peer = await openPeer();
+  peer = await openTorch<Peer>(values.python, 'train.py', folder, { ...batch, settings });
 for (const part of Object.values(parts)) await timed(part); // compiles
+for (const type of peer ? ['f32', 'bf16'] : []) await peer!.ask(`step ${type}`);
 host.active = host.steps = 0;
 
 const seconds: Record<string, number[]> = {};
@@ -169,52 +171,8 @@ async function profile(): Promise<void> {
   }
 }
 
-interface Peer {
-  first: { torch: string; losses: Record<'f32' | 'bf16', number[]> };
-  ask(line: string): Promise<string>;
-  close(): void;
-}
-
-/** PyTorch on as many threads as there are cores, on the same examples; undefined where Python has none. */
-async function openPeer(): Promise<Peer | undefined> {
-  try {
-    execFileSync(values.python, ['-c', 'import torch'], { stdio: 'ignore' });
-  } catch {
-    return undefined;
-  }
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-bench-')), 'batch.json'),
-    plain = (_: string, value: unknown) => (ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value);
-  fs.writeFileSync(file, JSON.stringify({ ...batch, settings }, plain));
-  const cores = String(os.availableParallelism()),
-    words = ['bench/peers/train.py', `${folder}/model.safetensors`, `${folder}/config.json`, file, cores];
-  const child: ChildProcessWithoutNullStreams = spawn(values.python, words, {
-    env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' }, // whose turn it is not sleeps
-  });
-  child.stderr.pipe(process.stderr);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<string> => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error('the PyTorch side ended; its own words are above');
-    return value;
-  };
-  const first = JSON.parse(await next()) as Peer['first'],
-    ask = (line: string) => {
-      child.stdin.write(`${line}\n`);
-      return next();
-    };
-  for (const type of ['f32', 'bf16']) await ask(`step ${type}`);
-  return {
-    first,
-    ask,
-    close: () => {
-      child.kill();
-      fs.rmSync(path.dirname(file), { recursive: true });
-    },
-  };
-}
-
 /** Whether both compute the same losses, as near as the precision is. */
-function agree(torch: Peer['first']['losses']): boolean {
+function agree(torch: Peer['losses']): boolean {
   const limit = precision === 'f32' ? 1e-4 : 0.03;
   return [losses.loss_image, losses.loss_text].every((loss, i) => Math.abs(loss - torch.f32[i]) < limit * torch.f32[i]);
 }
