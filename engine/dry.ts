@@ -33,10 +33,14 @@ export interface DryDevice {
  * A device for rehearsals: programs are recorded and their memory is planned by the same code as on `like`, whose limits
  * it has, but buffers are mere sizes. What `device.memory` reports is what a real run would.
  * @param capacity bytes after which making a buffer is out of memory
+ * @param limits in place of those guaranteed, where there is no `like`
  */
-export function dryDevice(like?: Device, { maxBinding = Infinity, capacity = Infinity } = {}): DryDevice {
+export function dryDevice(
+  like?: Device,
+  { maxBinding = Infinity, capacity = Infinity, limits = {} as Partial<typeof guaranteed> } = {},
+): DryDevice {
   const live = new Set<{ label: string; size: number }>();
-  const device = new Device(dryGPU(like?.gpu, live, capacity), like?.adapter ?? nobody, {
+  const device = new Device(dryGPU(like?.gpu, live, capacity, { ...guaranteed, ...limits }), like?.adapter ?? nobody, {
     maxBinding: Math.min(maxBinding, like?.maxBinding ?? Infinity),
   });
   return {
@@ -45,7 +49,12 @@ export function dryDevice(like?: Device, { maxBinding = Infinity, capacity = Inf
   };
 }
 
-function dryGPU(like: GPUDevice | undefined, live: Set<{ label: string; size: number }>, capacity: number): GPUDevice {
+function dryGPU(
+  like: GPUDevice | undefined,
+  live: Set<{ label: string; size: number }>,
+  capacity: number,
+  limits: typeof guaranteed,
+): GPUDevice {
   // Without Dawn there are no constants yet; the values are WebGPU's.
   const globals = globalThis as { GPUBufferUsage?: unknown; GPUShaderStage?: unknown; GPUMapMode?: unknown };
   globals.GPUBufferUsage ??= {
@@ -74,7 +83,7 @@ function dryGPU(like: GPUDevice | undefined, live: Set<{ label: string; size: nu
   let held = 0;
   const scopes: { filter: GPUErrorFilter; failed: boolean }[] = [];
   const gpu = {
-    limits: like?.limits ?? guaranteed,
+    limits: like?.limits ?? limits,
     features: like?.features ?? new Set<string>(),
     adapterInfo: like?.adapterInfo ?? {},
     lost: new Promise(nothing),

@@ -1,9 +1,11 @@
 import type { Recorder } from '../engine/program.ts';
 import { roundUp, type Tensor } from '../engine/tensor.ts';
 import { addSilu } from '../shaders/add_silu.ts';
+import { denoiseStep } from '../shaders/denoise_step.ts';
 import type { Affine, Modulation } from '../shaders/layer_norm.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
 import type { Norm } from '../shaders/norm.ts';
+import type { SamplerTables } from '../shaders/sampler_step.ts';
 import { timeEmbedding } from '../shaders/time_embedding.ts';
 import type { DiffusionProcess, MMARConfig } from './config.ts';
 import type { Activations, Weights } from './weights.ts';
@@ -105,9 +107,36 @@ export class DiffusionMLP {
    * @returns u f32 [rows, d]
    */
   forward(p: Recorder, x: Tensor, modulation: Tensor, step: number): Tensor {
+    const h = this.blocks(p, this.input(p, x), modulation, step);
+    return linear(p, h, this.linear, {
+      norm: adaLN(undefined, this.finalModulation(x.rows, modulation, step)),
+      type: 'f32',
+    });
+  }
+
+  /**
+   * Some sampler steps in a row, in place: each moves x by the output for it.
+   * @param x f32 [branches × rows, d]
+   * @param modulation of these steps
+   */
+  denoise(p: Recorder, x: Tensor, modulation: Tensor, tables: SamplerTables, branches: number, steps: number): void {
+    const layers = { final: this.linear, input: this.input_proj, eps };
+    let h = this.input(p, x);
+    for (let step = 0; step < steps; step++) {
+      const last = this.blocks(p, h, modulation, step),
+        final = this.finalModulation(x.rows, modulation, step);
+      h = denoiseStep(p, last, x, layers, final, tables, branches, step);
+    }
+  }
+
+  private input(p: Recorder, x: Tensor): Tensor {
+    return linear(p, x, this.input_proj, { type: this.activations });
+  }
+
+  private blocks(p: Recorder, x: Tensor, modulation: Tensor, step: number): Tensor {
     const D = roundUp(this.width, 4),
       firstRow = step * x.rows;
-    let h = linear(p, x, this.input_proj, { type: this.activations });
+    let h = x;
     this.res_blocks.forEach(({ in_ln, mlp0, mlp2 }, i) => {
       const shift = 3 * i * D;
       const norm = adaLN(in_ln, { tensor: modulation, firstRow, shift, scale: shift + D });
@@ -115,8 +144,12 @@ export class DiffusionMLP {
         residual = h;
       h = p.block(() => linear(p, linear(p, residual, mlp0, { norm, act: 'silu' }), mlp2, { gate, residual }));
     });
-    const shift = 3 * this.res_blocks.length * D;
-    const norm = adaLN(undefined, { tensor: modulation, firstRow, shift, scale: shift + D });
-    return linear(p, h, this.linear, { norm, type: 'f32' });
+    return h;
+  }
+
+  private finalModulation(rows: number, modulation: Tensor, step: number): Modulation {
+    const D = roundUp(this.width, 4),
+      shift = 3 * this.res_blocks.length * D;
+    return { tensor: modulation, firstRow: step * rows, shift, scale: shift + D };
   }
 }

@@ -17,7 +17,7 @@ export class DiffusionTables {
   readonly step: Tensor;
   private readonly coefficients: Tensor;
   private readonly guidance: Tensor;
-  private readonly stepNoise: Tensor;
+  private readonly stepNoise?: Tensor;
   private readonly seeds: Tensor;
   private readonly temperature: Tensor;
   private settings!: DrawingSettings;
@@ -34,12 +34,12 @@ export class DiffusionTables {
     tokens: Tensor,
     private readonly pictures: number,
     private readonly steps: number,
-    private readonly noisy: boolean,
+    noisy: boolean,
   ) {
     const { rows, cols } = tokens;
     const make = workspace.tensor.bind(workspace);
     this.noise = make('noise', 'f32', [rows, cols]);
-    this.stepNoise = make('step noise', 'f32', noisy ? [steps * rows, cols] : [steps, cols]);
+    if (noisy) this.stepNoise = make('step noise', 'f32', [steps * rows, cols]);
     this.coefficients = make('coefficients', 'f32', [steps, 4]);
     this.t = make('t', 'u32', [steps]);
     this.step = make('step', 'u32', [1]);
@@ -49,7 +49,7 @@ export class DiffusionTables {
   }
 
   serves({ steps, eta }: DrawingSettings): boolean {
-    return mostSteps(steps) === this.steps && eta > 0 === this.noisy;
+    return mostSteps(steps) === this.steps && eta > 0 === (this.stepNoise !== undefined);
   }
 
   /** The tables as `samplerStep` takes them. */
@@ -70,14 +70,14 @@ export class DiffusionTables {
         p.part('noise');
         const positions = this.noise.rows / this.pictures;
         normalNoise(p, this.seeds, noiseStream, this.noise, { positions, deviation: this.temperature });
-        if (this.noisy) normalNoise(p, this.seeds, stepNoiseStream, this.stepNoise, { positions });
+        if (this.stepNoise) normalNoise(p, this.seeds, stepNoiseStream, this.stepNoise, { positions });
       });
       await workspace.device.queue.run(program, signal);
       return;
     }
     const given = chances as readonly Exclude<Chance, { seed: number }>[];
     workspace.write(this.noise, joined(given.map(({ noise }) => noise!)));
-    if (this.noisy)
+    if (this.stepNoise)
       workspace.write(
         this.stepNoise,
         besideEachOther(

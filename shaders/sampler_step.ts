@@ -11,8 +11,8 @@ export interface SamplerTables {
   step: Tensor;
   /** f32 [1]: ω */
   guidance: Tensor;
-  /** f32 [steps × positions, d]; any tensor where no step has noise */
-  stepNoise: Tensor;
+  /** f32 [steps × positions, d], where steps have noise */
+  stepNoise?: Tensor;
   /** u32 [rows]: the position of each row, for its noise */
   chosen: Tensor;
 }
@@ -44,9 +44,9 @@ export function samplerStep(
     name: 'sampler_step',
     source: samplerStepWgsl,
     constants: {},
-    read: [u, coefficients, step, guidance, stepNoise, chosen],
+    read: [u, coefficients, step, guidance, stepNoise ?? coefficients, chosen],
     write: [x],
-    uniforms: [rows, x.pitch / 4, branches, offset, stepNoise.rows / coefficients.rows],
+    uniforms: [rows, x.pitch / 4, branches, offset, (stepNoise?.rows ?? 0) / coefficients.rows],
     workgroups: [Math.ceil((rows * x.pitch) / 4 / 32)],
   });
 }

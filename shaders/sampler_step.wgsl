@@ -1,5 +1,6 @@
 // x ← a u + b x + c noise, u = u_uncond + ω (u_cond - u_uncond): one step of Eq. 16 or of the DDPM posterior, in f32, with
 // guidance inside. The coefficients of a step and its noise are rows of tables.
+#include "lib/sampler_step.wgsl"
 @group(0) @binding(0) var<storage, read> u: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> coefficients: array<vec4<f32>>; // a, b, c, step's noise row
 @group(0) @binding(2) var<storage, read> step: array<u32>;
@@ -21,10 +22,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let k = coefficients[now];
   var v = u[id.x];
   if (shape.branches == 2u) {
-    let other = u[size + id.x];
-    v = other + guidance[0] * (v - other);
+    v = guided(v, u[size + id.x], guidance[0]);
   }
-  var next = k.x * v + k.y * x[id.x];
+  var next = stepped(k, v, x[id.x]);
   if (k.z != 0.0) {
     let row = u32(k.w) * shape.noise_rows + chosen[id.x / shape.row_quads];
     next += k.z * noise[row * shape.row_quads + id.x % shape.row_quads];

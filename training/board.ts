@@ -189,7 +189,7 @@ export class TrainedBoard {
       coefficients: make('coefficients', 'f32', [steps, 4]),
       step: make('step', 'u32', [1]),
       guidance: make('guidance', 'f32', [1]),
-      stepNoise: make('step noise', 'f32', eta > 0 ? [steps * rows, 2] : [steps, 2]),
+      stepNoise: eta > 0 ? make('step noise', 'f32', [steps * rows, 2]) : undefined,
       chosen: make('chosen', 'u32', [rows]),
       z: make('z', type, [rows, classes]),
     };
@@ -208,7 +208,7 @@ export class TrainedBoard {
       });
     const noise = await record('noise', (p) => {
       normalNoise(p, key, noiseStream, x);
-      if (eta > 0) normalNoise(p, key, stepNoiseStream, tables.stepNoise);
+      if (tables.stepNoise) normalNoise(p, key, stepNoiseStream, tables.stepNoise);
       mlp.times(p, times, embedded);
     });
     const program = await record('step', (p) => {

@@ -4,7 +4,6 @@ import { Workspace } from '../../engine/workspace.ts';
 import { advance } from '../../shaders/advance.ts';
 import { repeatRows } from '../../shaders/gather_rows.ts';
 import { placeRows } from '../../shaders/place_rows.ts';
-import { samplerStep } from '../../shaders/sampler_step.ts';
 import type { DiffusionMLP } from '../diffusion_mlp.ts';
 import { DiffusionTables } from '../diffusion_tables.ts';
 import type { PictureInput } from '../drawing.ts';
@@ -129,8 +128,7 @@ export class DiffusionHead implements TokenHead {
     const steps = (count: number) =>
       program(`sample ${count} ×`, (p) => {
         const modulation = mlp.modulation(p, condition, times, tables.step, count);
-        for (let s = 0; s < count; s++)
-          samplerStep(p, x, mlp.forward(p, x, modulation, s), { ...tables.of(), chosen }, branches, s);
+        mlp.denoise(p, x, modulation, { ...tables.of(), chosen }, branches, count);
         advance(p, tables.step, count);
       });
     const end = program('end', (p) => placeRows(p, x, chosen, tokens, mask));

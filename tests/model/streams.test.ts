@@ -42,7 +42,7 @@ test('the first noise is of stream 0, times the temperature; that of the steps o
   const ofSteps = Array.from({ length: steps }, (_, step) =>
     own.flatMap((rows) => rows.slice(step * L, (step + 1) * L)),
   );
-  close(await device.read(tables.of().stepNoise), ofSteps.flat(2), 2e-6);
+  close(await device.read(tables.of().stepNoise!), ofSteps.flat(2), 2e-6);
   // The tables of a number of steps are made when it changes.
   for (const n of [3, 2, 3]) {
     assert.is(tables.prepare(n, 1), true);
