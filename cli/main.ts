@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { version } from '../package.json';
+import { cannot } from '../platform/node.ts';
 import { closeGPU } from '../platform/node_gpu.ts';
 import { addAdapters } from './commands/adapters.ts';
 import { addBench } from './commands/bench.ts';
@@ -75,7 +76,12 @@ async function leave(code: number): Promise<never> {
   process.exit(code);
 }
 
-process.stdout.on('error', () => process.exit(0)); // the reader (head, less) has seen enough
+process.stdout.once('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0); // the reader (head, less) has seen enough
+  process.stdout.on('error', () => {}); // each write that follows fails as well
+  fail(cannot('write', 'the output', error));
+});
+process.stderr.on('error', () => {}); // nobody hears it
 process.on('uncaughtException', fail);
 stopOnSignals();
 try {

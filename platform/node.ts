@@ -216,7 +216,8 @@ const REMEDIES: Record<string, string> = {
   EIO: 'the disk fails: try again or choose another',
 };
 
-function cannot(verb: 'read' | 'write', file: string, cause: unknown): MMARError {
+/** That a file cannot be read or written, and what to do about it. */
+export function cannot(verb: 'read' | 'write', file: string, cause: unknown): MMARError {
   const remedy = REMEDIES[(cause as NodeJS.ErrnoException).code ?? ''] ?? oneLine(cause);
   return new MMARError('file', `cannot ${verb} ${file}: ${remedy}`, { cause });
 }

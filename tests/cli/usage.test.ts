@@ -1,9 +1,10 @@
 // What is wrong is said in one line, before a model is loaded; exit codes 1 and 2.
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { adapters, failed, mmar, newFolder, reference } from './mmar.ts';
+import { adapters, failed, mmar, newFolder, reference, root } from './mmar.ts';
 
 const commands = ['generate', 'describe', 'encode', 'decode', 'trace', 'inspect', 'adapters', 'bench'];
 const apple = path.join(reference, 'red-apple.png'),
@@ -108,6 +109,23 @@ test('adapters', async () => {
   const { stdout, code } = await mmar(['adapters']);
   assert.is(code, 0);
   for (const { name } of found) assert.ok(stdout.includes(name));
+});
+
+const full = '/dev/full';
+test('output that cannot be written is a failure in one line; where nobody can hear that, it ends all the same', () => {
+  if (!fs.existsSync(full)) return;
+  const run = (words: string[], stdio: (number | 'pipe')[]) =>
+    spawnSync(process.execPath, [path.join(root, 'cli/mmar.mjs'), ...words], {
+      stdio,
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+  const nowhere = fs.openSync(full, 'w');
+  const told = run(['inspect'], ['pipe', nowhere, 'pipe']);
+  assert.equal([told.status, told.stderr], [1, 'mmar: cannot write the output: the disk is full: free some space\n']);
+  assert.is(run(['inspect', '--model', '/nowhere'], ['pipe', 'pipe', nowhere]).status, 1);
+  assert.is(run(['inspect'], ['pipe', nowhere, nowhere]).status, 1);
+  fs.closeSync(nowhere);
 });
 
 test.run();
