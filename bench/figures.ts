@@ -1,20 +1,16 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
-import { parseConfig } from '../model/config.ts';
-import { mergeWeights } from '../model/merge_weights.ts';
-import { MMAR } from '../model/mmar.ts';
-import { declaredCheckpoint } from '../model/random_weights.ts';
+import type { MMAR } from '../model/mmar.ts';
 import { Sequence } from '../model/sequence.ts';
-import { ploraOf } from '../model/system.ts';
-import { planSystem } from '../model/variants/index.ts';
 import { permutation } from '../shaders/random.ts';
 import type { ModelRow } from './report.ts';
-import { makeWeights } from './weights.ts';
 
 export interface FigureOptions {
   /** Seconds after which a drawing is left and its time told by the steps that were done. */
   budget?: number;
+  /** Tokens of text that are read, if the model has positions for them. */
+  text?: number;
   signal?: AbortSignal;
   onProgress?: (what: string) => void;
   onRow?: (row: ModelRow) => void;
@@ -22,20 +18,11 @@ export interface FigureOptions {
   onNote?: (note: string) => void;
 }
 
-/** A model of that `config.json` with weights that are made on the device: no file, no download. The caller closes it. */
-export async function madeModel(device: Device, json: unknown, name: string): Promise<MMAR> {
-  const checkpoint = declaredCheckpoint(json, name);
-  const system = planSystem(checkpoint, parseConfig(json, name), 'bf16', device.maxBinding);
-  await makeWeights(device, system.weights);
-  if (ploraOf(system, undefined) === 'merged') await mergeWeights(device, system.weights);
-  return new MMAR(device, checkpoint, system, {});
-}
-
-/** Times what a model does, by the clock until the queue is empty; a figure a row. */
+/** Times what a model does, by the clock until the queue is empty; a figure a row. What the signal cuts off a note names. */
 export async function modelFigures(
   model: MMAR,
   name: string,
-  { budget = 60, signal, onProgress, onRow, onNote }: FigureOptions = {},
+  { budget = 60, text, signal, onProgress, onRow, onNote }: FigureOptions = {},
 ): Promise<ModelRow[]> {
   const rows: ModelRow[] = [];
   const figures = new Figures(model, budget, signal, (figure, value, unit) => {
@@ -43,21 +30,24 @@ export async function modelFigures(
     rows.push(row);
     onRow?.(row);
   });
-  onProgress?.(`${name}: reading text`);
-  await figures.text();
-  onProgress?.(`${name}: the image tokenizer`);
-  await figures.tokenizer();
-  onProgress?.(`${name}: drawing`);
-  await figures.drawing();
-  await figures.memory();
-  for (const count of [4, 16]) {
-    onProgress?.(`${name}: drawing ${count} at once`);
+  const parts = [
+    { what: 'reading text', run: () => figures.text(text) },
+    { what: 'the image tokenizer', run: () => figures.tokenizer() },
+    { what: 'drawing', run: () => figures.drawing() },
+    // That many may be too much for the device's memory: the others' figures stand.
+    { what: 'drawing 4 at once', run: () => figures.pictures(4), mayFail: true },
+    { what: 'drawing 16 at once', run: () => figures.pictures(16), mayFail: true },
+  ];
+  for (const [i, { what, run, mayFail }] of parts.entries()) {
+    onProgress?.(`${name}: ${what}`);
     try {
-      await figures.pictures(count);
+      await run();
     } catch (error) {
-      // That many may be too much for the device's memory: the others' figures stand.
-      if (error instanceof MMARError && error.code === 'cancelled') throw error;
-      onNote?.(`${name}: ${count} pictures at once were not drawn: ${(error as Error).message}`);
+      const cut = error instanceof MMARError && error.code === 'cancelled',
+        left = parts.slice(i).map(({ what }) => what);
+      if (cut) onNote?.(`${name}: left out or not finished: ${left.join(', ')}`);
+      if (cut || !mayFail) throw error;
+      onNote?.(`${name}: left out: ${left.join(', ')}: ${(error as Error).message}`);
       break;
     }
   }
@@ -77,11 +67,11 @@ export class Figures {
     this.device = model.device;
   }
 
-  /** Prefill and decoding, behind as much text as the model has positions for, 512 at most. */
-  async text(): Promise<void> {
+  /** Prefill and decoding, behind so much text, or as much as the model has positions for. */
+  async text(most = 512): Promise<void> {
     const { llm, config } = this.model.system,
-      decoded = 17,
-      length = Math.min(512, config.llm.max_position_embeddings - decoded - 1);
+      decoded = 1 + Math.min(16, most / 16),
+      length = Math.min(most, config.llm.max_position_embeddings - decoded - 1);
     const text = new Sequence(this.device, llm, length + decoded + 1),
       ids = Array.from({ length }, (_, i) => (i * 7919) % llm.vocab_size),
       greedy = { temperature: 0, top_p: 1, seed: 1, max_new_tokens: decoded, eosIds: [] };
@@ -122,7 +112,7 @@ export class Figures {
     this.add('tokens to picture', 1000 * (await this.seconds(decode)), 'ms');
   }
 
-  /** A picture with guidance and the model's own settings: a step by part, and how many a minute there would be. */
+  /** A picture with guidance and the model's own settings: a step by part, how many a minute there would be, and the memory. */
   async drawing(): Promise<void> {
     const { device } = this,
       before = device.queue.profile,
@@ -137,6 +127,9 @@ export class Figures {
     } finally {
       device.queue.profile = before;
     }
+    const { weights, peak } = await this.model.memory();
+    this.add('weights', weights / 1e6, 'MB');
+    this.add('peak memory on the device', peak / 1e6, 'MB');
   }
 
   /** How many pictures a minute there would be, so many drawn side by side; `onStep` is told each step that is done. */
@@ -166,12 +159,6 @@ export class Figures {
     const seconds = (timed / (steps - 1)) * iterations,
       of = steps < iterations ? `, from ${steps} of ${iterations} steps` : '';
     this.add(`pictures a minute, ${count === 1 ? 'one' : count} at once${of}`, (60 * count) / seconds, 'pictures');
-  }
-
-  async memory(): Promise<void> {
-    const { weights, peak } = await this.model.memory();
-    this.add('weights', weights / 1e6, 'MB');
-    this.add('peak memory on the device', peak / 1e6, 'MB');
   }
 
   private parts(profile: Profile | undefined): void {

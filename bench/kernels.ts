@@ -1,3 +1,4 @@
+import { checkCancelled } from '../base/error.ts';
 import type { Candidate, Program } from '../engine/program.ts';
 import { type Contestant, type MeasureOptions, measure, median, spread, type Timing } from './measure.ts';
 import { Operands } from './operands.ts';
@@ -36,6 +37,7 @@ export async function measureShape(
       copies[0],
       shape.candidates,
       programs.map(([first]) => first),
+      options.signal,
     );
     const contestants: Contestant[] = [[options.yardstick], ...programs];
     const [yard, ...timings] = await measure(watch, contestants, options);
@@ -95,6 +97,7 @@ async function agreement(
   operands: Operands,
   candidates: Candidate[],
   programs: Program[],
+  signal?: AbortSignal,
 ): Promise<(boolean | undefined)[]> {
   if (candidates.length < 2) return [undefined];
   const plain = Math.max(
@@ -103,8 +106,10 @@ async function agreement(
     ),
     wanted = await operands.results(programs[plain]);
   const found: (boolean | undefined)[] = [];
-  for (const [i, program] of programs.entries())
+  for (const [i, program] of programs.entries()) {
+    checkCancelled(signal);
     found.push(i === plain ? undefined : difference(await operands.results(program), wanted) < tolerance);
+  }
   return found;
 }
 

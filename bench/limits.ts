@@ -23,8 +23,6 @@ export interface Limits {
   wait_us: number;
   upload_gbps: number;
   readback_gbps: number;
-  /** The spread of each, as a part of it. */
-  spread: Record<string, number>;
 }
 
 export interface LimitOptions {
@@ -37,12 +35,12 @@ export interface LimitOptions {
 /** How often all of it is measured: a neighbour that works for some seconds is no limit of the adapter's. */
 const rounds = 3;
 
-/** Measures all limits of the device and keeps the best of each. Takes some seconds on a GPU, up to half a minute on a CPU. */
-export async function measureLimits(watch: Stopwatch, options: LimitOptions = {}): Promise<Limits> {
-  const best = new Best();
-  for (let round = 0; round < (options.quick ? 1 : rounds) && !options.signal?.aborted; round++)
-    await measureOnce(watch, best, options);
-  return best.limits;
+/**
+ * Measures all limits of the device and keeps the best of each in `best`, what was found before it was cancelled as well.
+ * Takes some seconds on a GPU, up to half a minute on a CPU.
+ */
+export async function measureLimits(watch: Stopwatch, best: Best, options: LimitOptions = {}): Promise<void> {
+  for (let round = 0; round < (options.quick ? 1 : rounds); round++) await measureOnce(watch, best, options);
 }
 
 async function measureOnce(watch: Stopwatch, best: Best, { signal, onProgress }: LimitOptions): Promise<void> {
@@ -76,27 +74,27 @@ async function measureOnce(watch: Stopwatch, best: Best, { signal, onProgress }:
   }
 }
 
-type Key = Exclude<keyof Limits, 'spread'>;
-
 /** The best of each limit. What an adapter can do at most shows where nothing disturbs it: in the fastest samples, but for the luckiest. */
-class Best {
-  readonly limits = { spread: {} } as Limits;
+export class Best {
+  readonly limits: Partial<Limits> & Record<string, number> = {};
+  /** Of each limit's samples. */
+  readonly spread: Record<string, number> = {};
 
   /** A rate in billions a second: so much work in each of the samples' ms. */
-  rate(key: Key, work: number, samples: number[]): void {
+  rate(key: keyof Limits, work: number, samples: number[]): void {
     const value = work / fastest(samples) / 1e6;
     if (value > (this.limits[key] ?? 0)) this.keep(key, value, samples);
   }
 
   /** A time in µs, of samples in ms. */
-  time(key: Key, samples: number[]): void {
+  time(key: keyof Limits, samples: number[]): void {
     const value = 1000 * fastest(samples);
     if (value < (this.limits[key] ?? Infinity)) this.keep(key, value, samples);
   }
 
-  private keep(key: Key, value: number, samples: number[]): void {
+  private keep(key: keyof Limits, value: number, samples: number[]): void {
     this.limits[key] = value;
-    this.limits.spread[key] = spread(samples);
+    this.spread[key] = spread(samples);
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkCancelled } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Program } from '../engine/program.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -42,7 +43,8 @@ export async function overheads(
   };
   const found = { dispatch: [] as number[], submit: [] as number[], wait: [] as number[] },
     start = performance.now();
-  for (let round = 0; round < rounds && !signal?.aborted; round++) {
+  for (let round = 0; round < rounds; round++) {
+    checkCancelled(signal);
     if (round >= 2 && performance.now() - start > patienceMs) break;
     for (const kind of ['dispatch', 'submit', 'wait'] as const) {
       const { batch, count } = kinds[kind],
@@ -113,7 +115,8 @@ async function repeat(count: number, run: () => Promise<number>, signal?: AbortS
   await run();
   const times: number[] = [],
     start = performance.now();
-  while (times.length < count && !signal?.aborted) {
+  while (times.length < count) {
+    checkCancelled(signal);
     times.push(await run());
     if (times.length >= 6 && performance.now() - start > 500) break;
   }

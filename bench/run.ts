@@ -2,13 +2,14 @@ import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { MMAR } from '../model/mmar.ts';
 import { namedConfig } from './configs.ts';
-import { madeModel, modelFigures } from './figures.ts';
+import { modelFigures } from './figures.ts';
 import { measureShape } from './kernels.ts';
-import { measureLimits } from './limits.ts';
+import { Best, measureLimits } from './limits.ts';
 import { makeYardstick } from './probes.ts';
 import { type KernelRow, type ModelRow, type Report, schema, shapeOf } from './report.ts';
 import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { madeModel } from './weights.ts';
 import { within } from './within.ts';
 import { workOf } from './work.ts';
 
@@ -33,14 +34,18 @@ export interface BenchModel {
 export interface BenchOptions {
   /** `limits`, `kernels`, `model`, or names of kernels; all unless given. */
   only?: string[];
-  /** Two minutes at most, with fewer samples of fewer shapes. */
+  /** Two minutes at most, with fewer samples of fewer shapes; what has no time is named in a note. */
   quick?: boolean;
+  /** Seconds from its start after which a quick run leaves each part; what it then does to its end takes some seconds more. */
+  until?: { limits: number; kernels: number; model: number };
   /** Whose whole is measured, and whose shapes: MMAR-0.5B and the carried model unless given. */
   config?: string;
   /** A checkpoint with weights of its own in place of a named config. */
   model?: BenchModel;
   /** Matrix products [m, k, n] in place of the models'. */
   shapes?: [number, number, number][];
+  /** Bytes that the device can hold, where that is known. */
+  available?: number;
   signal?: AbortSignal;
   /** What is being done. */
   onProgress?: (what: string) => void;
@@ -48,8 +53,10 @@ export interface BenchOptions {
   onReport?: (report: Report) => void;
 }
 
-/** Seconds from its start after which a quick run leaves the kernels, and the model. */
-const quickUntil = { kernels: 60, model: 110 };
+const quickUntil = { limits: 20, kernels: 50, model: 105 };
+
+/** Tokens of text that a quick run reads, and seconds that it takes for the steps of a drawing. */
+const quickFigures = { text: 32, budget: 15 };
 
 /** Runs the benchmark on a device. Throws `cancelled` where the signal was aborted; what was found until then was reported. */
 export async function runBench(device: Device, about: About, options: BenchOptions = {}): Promise<Report> {
@@ -78,9 +85,17 @@ class Bench {
   ) {}
 
   async limits(): Promise<void> {
-    const { spread, ...limits } = await measureLimits(this.watch, this.options);
-    this.report.limits = limits as unknown as Record<string, number>;
-    this.report.limit_spread = spread;
+    const { quick, onProgress } = this.options,
+      best = new Best();
+    try {
+      await this.timed('limits', (signal) => measureLimits(this.watch, best, { quick, signal, onProgress }));
+    } catch (error) {
+      this.orLate(error);
+      const found = Object.keys(best.limits).join(', ') || 'none';
+      this.note(`limits: ${found}; the others are left out`);
+    }
+    this.report.limits = best.limits;
+    this.report.limit_spread = best.spread;
     this.found();
   }
 
@@ -93,7 +108,11 @@ class Bench {
     const { watch, report } = this,
       { quick, shapes: own } = this.options,
       known = new Set<string>();
+    let late = false;
     const yardstick = await makeYardstick(watch);
+    // Of ten variants some take a CPU many times as long as the rule's choice, and seconds to compile.
+    const alone = quick && watch.device.software,
+      fewer = (shape: RecordedShape) => (alone ? { ...shape, candidates: shape.candidates.slice(0, 1) } : shape);
     const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal };
     const measured = { ...options, yardstick: yardstick.program };
     try {
@@ -101,15 +120,18 @@ class Bench {
         await this.race(await Promise.all(own.map(([m, k, n]) => matmulShape(watch.device, m, k, n))), measured);
       else
         for (const { name, json } of this.models()) {
+          if (late) this.note(`kernels of ${name}: left out`);
+          if (late) continue;
           this.options.onProgress?.(`kernels: recording what ${name} runs`);
           const all = await recordShapes(watch.device, json, name);
           for (const { dispatch } of all) known.add(dispatch.name);
-          const chosen = all.filter(({ dispatch }) => !names || names.includes(dispatch.name));
-          if (!(await this.race(inOrder(chosen, report.limits), measured))) break;
+          const chosen = all.filter(({ dispatch }) => !names || names.includes(dispatch.name)).map(fewer);
+          late = !(await this.race(inOrder(chosen, report.limits, quick), measured));
         }
     } finally {
       yardstick.release();
     }
+    if (alone) this.note('kernels: the variant of each that is chosen here; the others are left out');
     const missing = own?.length ? undefined : names?.find((name) => !known.has(name));
     if (missing !== undefined && !signal?.aborted) throw noKernel(missing, known);
     report.kernels.sort(
@@ -131,8 +153,9 @@ class Bench {
       return true;
     } catch (error) {
       this.orLate(error);
-      const those = `${done} of the ${shapes.length} shapes of ${shapes[0].model}, those that take longest`;
-      report.notes.push(`${those}; a run without quick has all`);
+      const left = [...new Set(shapes.slice(done).map(({ dispatch }) => dispatch.name))].sort().join(', '),
+        those = `${done} of the ${shapes.length} shapes of ${shapes[0].model}`;
+      this.note(`kernels: ${those}; left out are others of ${left}`);
       return false;
     }
   }
@@ -150,9 +173,9 @@ class Bench {
   }
 
   /** Does a part of the run; in a quick one its signal comes when the part's time is over, too. */
-  private timed<T>(part: 'kernels' | 'model', work: (signal?: AbortSignal) => Promise<T>): Promise<T> {
-    const { quick, signal } = this.options,
-      left = 1000 * quickUntil[part] - (performance.now() - this.start);
+  private timed<T>(part: keyof typeof quickUntil, work: (signal?: AbortSignal) => Promise<T>): Promise<T> {
+    const { quick, signal, until = quickUntil } = this.options,
+      left = 1000 * until[part] - (performance.now() - this.start);
     return quick ? within(left, signal, work) : work(signal);
   }
 
@@ -177,25 +200,46 @@ class Bench {
 
   async model(): Promise<void> {
     const { device } = this.watch,
-      { quick, onProgress } = this.options;
-    const { name, open } =
-      this.options.model ?? made(this.options.config ?? (device.software && quick ? 'emoji' : 'mmar-0.5b'));
-    onProgress?.(`${name}: bringing the weights onto the device`);
-    const model = await open(device, this.options.signal);
+      { quick, config = device.software && quick ? 'emoji' : 'mmar-0.5b' } = this.options,
+      model = this.options.model ?? this.made(config);
     try {
-      const onRow = (row: ModelRow) => {
-        this.report.model.push(row);
-        this.found();
-      };
-      const budget = quick ? 15 : 60;
-      const onNote = (note: string) => this.report.notes.push(note);
-      await this.timed('model', (signal) => modelFigures(model, name, { budget, signal, onProgress, onRow, onNote }));
+      await this.timed('model', (signal) => this.figures(model, signal));
     } catch (error) {
-      this.orLate(error);
-      this.report.notes.push(`${name}: figures for which two minutes were enough; a run without quick has all`);
+      if (error instanceof MMARError && error.code === 'adapter')
+        this.note(`${model.name}: left out: ${error.message}`);
+      else this.orLate(error);
+    }
+  }
+
+  private async figures({ name, open }: BenchModel, signal?: AbortSignal): Promise<void> {
+    const { quick, onProgress } = this.options;
+    const onRow = (row: ModelRow) => {
+      this.report.model.push(row);
+      this.found();
+    };
+    onProgress?.(`${name}: bringing the weights onto the device`);
+    const model = await open(this.watch.device, signal).catch((error) => {
+      if (signal?.aborted) this.note(`${name}: left out: bringing its weights onto the device took all the time`);
+      throw error;
+    });
+    try {
+      const fewer = quick ? quickFigures : {};
+      await modelFigures(model, name, { ...fewer, signal, onProgress, onRow, onNote: (note) => this.note(note) });
     } finally {
       await model.close();
     }
+  }
+
+  /** A model of a named config, its weights made on the device; a quick run does not merge them on software, which takes minutes. */
+  private made(name: string): BenchModel {
+    const { available, quick } = this.options,
+      json = namedConfig(name),
+      plora = quick && this.watch.device.software ? 'separate' : undefined;
+    return { name, json, open: (device, signal) => madeModel(device, json, name, { plora, available, signal }) };
+  }
+
+  private note(text: string): void {
+    this.report.notes.push(text);
   }
 
   private found(): void {
@@ -203,24 +247,28 @@ class Bench {
   }
 }
 
-/** Each kernel's most costly shape first, then what else costs most: a run that is cut short has what matters. */
-function inOrder(shapes: RecordedShape[], limits: Record<string, number>): RecordedShape[] {
-  const cost = (shape: RecordedShape): number => {
-    const { flops = 0, bytes } = workOf(shape);
-    const ms = Math.max(flops / limits.fma_gflops, bytes / limits.read_gbps) / 1e6 + limits.dispatch_us / 1000;
-    return Math.max(1, shape.calls) * ms;
-  };
-  const sorted = shapes.map((shape) => ({ shape, cost: cost(shape) })).sort((a, b) => b.cost - a.cost);
-  const first = new Set<string>();
-  const leads = sorted.filter(({ shape }) => !first.has(shape.dispatch.name) && first.add(shape.dispatch.name));
-  return [...leads, ...sorted.filter((one) => !leads.includes(one))].map(({ shape }) => shape);
+/**
+ * One shape of each kernel first, the one that costs a picture most, then the others by that: a run that is cut short has
+ * what matters. A quick run begins with the kernels that cost least, so that all have a row, and none with a shape of which
+ * one run takes long.
+ */
+function inOrder(shapes: RecordedShape[], limits: Record<string, number>, quick = false): RecordedShape[] {
+  const costs = shapes.map((shape) => {
+    const { flops = 0, bytes } = workOf(shape),
+      { fma_gflops = 1, read_gbps = 1, dispatch_us = 0 } = limits;
+    const ms = Math.max(flops / fma_gflops, bytes / read_gbps) / 1e6 + dispatch_us / 1000;
+    return { shape, cost: Math.max(1, shape.calls) * ms, long: quick && ms > longMs };
+  });
+  costs.sort((a, b) => Number(a.long) - Number(b.long) || b.cost - a.cost);
+  const names = new Set<string>(),
+    leads = costs.filter(({ shape: { dispatch } }) => !names.has(dispatch.name) && names.add(dispatch.name)),
+    others = costs.filter((one) => !leads.includes(one));
+  if (quick) leads.reverse();
+  return [...leads, ...others].map(({ shape }) => shape);
 }
 
-/** A model of a named config, its weights made on the device. */
-function made(name: string): BenchModel {
-  const json = namedConfig(name);
-  return { name, json, open: (device) => madeModel(device, json, name) };
-}
+/** A kernel of which one run takes longer, at the adapter's limits, takes most of a quick run's time to measure. */
+const longMs = 100;
 
 const noKernel = (name: string, known: Set<string>): MMARError =>
   new MMARError(

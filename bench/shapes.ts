@@ -3,7 +3,8 @@ import { dryDevice } from '../engine/dry.ts';
 import type { Candidate, Dispatch, Operation, Recorder } from '../engine/program.ts';
 import type { Piece, Tensor } from '../engine/tensor.ts';
 import { gemm } from '../shaders/matmul.ts';
-import { Figures, madeModel } from './figures.ts';
+import { Figures } from './figures.ts';
+import { madeModel } from './weights.ts';
 
 /** A kernel's launch at one shape, as the programs of a model have it. */
 export interface RecordedShape {

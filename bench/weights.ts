@@ -2,7 +2,13 @@ import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
-import { deviation } from '../model/random_weights.ts';
+import { parseConfig } from '../model/config.ts';
+import { mergeWeights } from '../model/merge_weights.ts';
+import { MMAR } from '../model/mmar.ts';
+import { checkPlan, planMemory } from '../model/plan.ts';
+import { declaredCheckpoint, deviation } from '../model/random_weights.ts';
+import { type PLoRA, ploraOf } from '../model/system.ts';
+import { planSystem } from '../model/variants/index.ts';
 import type { Weights } from '../model/weights.ts';
 import { grid } from '../shaders/common.ts';
 import fillWgsl from './probes/fill.wgsl';
@@ -23,11 +29,48 @@ export function fill(p: Recorder, y: Tensor, seed: number, deviation: number, mi
   }
 }
 
+export interface MadeOptions {
+  /** How image tokens meet PLoRA, as of `loadMMAR`: merging takes a software adapter minutes. */
+  plora?: PLoRA;
+  /** Bytes that the device can hold, where that is known. */
+  available?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * A model of that `config.json` with weights that are made on the device: no file, no download. The caller closes it. Throws
+ * `adapter` where the device cannot hold it, `cancelled` where the signal was aborted; then nothing stays.
+ */
+export async function madeModel(
+  device: Device,
+  json: unknown,
+  name: string,
+  { plora, available = Infinity, signal }: MadeOptions = {},
+): Promise<MMAR> {
+  const checkpoint = declaredCheckpoint(json, name),
+    config = parseConfig(json, name),
+    system = planSystem(checkpoint, config, 'bf16', device.maxBinding),
+    met = ploraOf(system, plora);
+  if (available < Infinity) checkPlan(await planMemory(checkpoint, config, { device, plora: met }), name, available);
+  await makeWeights(device, system.weights, { signal });
+  try {
+    if (met === 'merged') await mergeWeights(device, system.weights, signal);
+  } catch (error) {
+    system.weights.release(device);
+    throw error;
+  }
+  return new MMAR(device, checkpoint, system, {});
+}
+
 /**
  * Gives a model's weights memory and values on the device: no file, no download, the magnitudes of trained weights. Throws
  * `adapter` where the device has no memory for them; then nothing stays.
  */
-export async function makeWeights(device: Device, weights: Weights, seed = 1): Promise<void> {
+export async function makeWeights(
+  device: Device,
+  weights: Weights,
+  { seed = 1, signal }: { seed?: number; signal?: AbortSignal } = {},
+): Promise<void> {
   device.gpu.pushErrorScope('out-of-memory');
   weights.allocate(device);
   const failure = await device.gpu.popErrorScope();
@@ -39,9 +82,12 @@ export async function makeWeights(device: Device, weights: Weights, seed = 1): P
         fill(p, tensor, Math.imul(seed, 0x9e3779b1) + 7919 * i, std, std ? 0 : 1);
       }),
     );
-    await device.queue.run(program);
-    await device.queue.idle();
-    program.destroy();
+    try {
+      await device.queue.run(program, signal);
+      await device.queue.idle(signal);
+    } finally {
+      program.destroy();
+    }
   } catch (error) {
     weights.release(device);
     throw error;

@@ -106,6 +106,7 @@ async function bench(files: string[], options: Options): Promise<void> {
     runBench(device, about(name), {
       ...benchOptions(options),
       model: checkpoint && (await given(checkpoint)),
+      available: device.software ? availableMemory() : undefined,
       signal: stopSignal,
       onProgress: (what) => progress.busy(what),
     }),

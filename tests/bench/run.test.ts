@@ -12,11 +12,24 @@ test('a quick run of one kernel has its rows, with shares of the limits', async 
   const { kernels, limits, model } = await runBench(device, about, {
     only: ['add_silu'],
     quick: true,
+    until: { limits: 600, kernels: 600, model: 600 },
     config: 'emoji',
   });
   assert.ok(limits.fma_gflops > 0 && limits.read_gbps > 0);
   assert.ok(kernels.length > 0 && kernels.every(({ op, ms, share }) => op === 'add_silu' && ms > 0 && share! > 0));
   assert.equal(model, []);
+});
+
+test('what a quick run has no time for is named', async () => {
+  const { kernels, limits, model, notes } = await runBench(device, about, {
+    quick: true,
+    until: { limits: 0, kernels: 0, model: 0 },
+    config: 'emoji',
+  });
+  assert.equal([kernels, limits, model], [[], {}, []]);
+  const said = notes.join('\n');
+  for (const words of [/^limits: none;/m, /^kernels: 0 of the \d+ shapes of emoji; .*matmul/m, /^emoji: left out/m])
+    assert.match(said, words);
 });
 
 test('an unknown kernel is refused with those that there are', async () => {

@@ -5,8 +5,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MMARError } from '../../base/error.ts';
 import { namedConfig } from '../../bench/configs.ts';
-import { madeModel, modelFigures } from '../../bench/figures.ts';
+import { modelFigures } from '../../bench/figures.ts';
 import { recordShapes } from '../../bench/shapes.ts';
+import { madeModel } from '../../bench/weights.ts';
 import { device } from '../gpu.ts';
 
 for (const [variant, head] of [
@@ -47,7 +48,9 @@ test('figures that memory does not hold are named, the others stand', async () =
   try {
     const rows = await modelFigures(model, 'vq', { budget: 1, onNote: (note) => notes.push(note) });
     assert.ok(rows.some(({ figure }) => figure.startsWith('pictures a minute, one')));
-    assert.equal(notes, ['vq: 4 pictures at once were not drawn: out of memory: 9 GB; draw fewer at once']);
+    assert.equal(notes, [
+      'vq: left out: drawing 4 at once, drawing 16 at once: out of memory: 9 GB; draw fewer at once',
+    ]);
   } finally {
     await model.close();
   }
