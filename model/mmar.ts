@@ -36,7 +36,7 @@ import { type LoadProgress, loadWeights } from './load_weights.ts';
 import { mergeWeights } from './merge_weights.ts';
 import { openPatch, Patched } from './patched.ts';
 import { pictureOf } from './pictures.ts';
-import { checkPlan, fitsInto, planMemory } from './plan.ts';
+import { checkPlan, planMemory } from './plan.ts';
 import { conversation, Reader } from './reader.ts';
 import type { DecodeSettings, Segment } from './sequence.ts';
 import {
@@ -93,10 +93,12 @@ export async function loadMMAR(from: Source | Checkpoint, options: LoadOptions):
   const config = await readConfig(checkpoint, signal);
   const system = planSystem(checkpoint, config, precision, device.maxBinding, learns);
   system.weights.check(checkpoint); // the rehearsal takes the config's word for every size
-  const planned = { device, precision, plora: ploraOf(system, options.plora, learns) };
-  let plan = await planMemory(checkpoint, config, planned);
-  if (options.plora === undefined && plan.plora === 'merged' && !fitsInto(plan, available))
-    plan = await planMemory(checkpoint, config, { ...planned, plora: 'separate' });
+  // Of memory that is free at a moment it does not depend: the same seed would not be the same picture.
+  const plan = await planMemory(checkpoint, config, {
+    device,
+    precision,
+    plora: ploraOf(system, options.plora, learns),
+  });
   checkPlan(plan, checkpoint.source.name, available);
   try {
     await loadWeights(device, system.weights, checkpoint, onProgress, signal);

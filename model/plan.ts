@@ -120,13 +120,10 @@ function task({ device, held }: DryDevice, weights: number): TaskMemory {
 export const gigabytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
-export const fitsInto = ({ drawingPeak }: MemoryPlan, available: number): boolean =>
-  drawingPeak + loadingBytes <= available;
-
 /** Throws `adapter`, with the numbers and the choices, where a plan does not fit into `available` bytes. */
 export function checkPlan(plan: MemoryPlan, name: string, available: number): void {
-  if (fitsInto(plan, available)) return;
   const { weights, drawing, drawingPeak, precision, plora, weightType } = plan;
+  if (drawingPeak + loadingBytes <= available) return;
   const items = [
     `weights ${gigabytes(weights)}`,
     `caches ${gigabytes(drawing.caches)}`,
