@@ -3,7 +3,7 @@ import { performance as nodePerformance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { openComposed } from '../cli/checkpoint.ts';
 import { Device } from '../engine/device.ts';
-import type { Program } from '../engine/program.ts';
+import type { Dispatch, Program } from '../engine/program.ts';
 import { loadMMAR } from '../model/mmar.ts';
 import { nodeAdapter } from '../platform/node_gpu.ts';
 import { Batches } from '../training/batch.ts';
@@ -150,25 +150,38 @@ if (values.profile) await profile();
 peer?.close();
 process.exit(peer && !agree(peer.first.losses) ? 1 : 0);
 
-/** Each kernel of the training programs alone, its dispatches one after another. */
+/** Each kernel of the training programs alone, a line a shape, its dispatches one after another; of products also their rate. */
 async function profile(): Promise<void> {
   const watch = await Stopwatch.open(device);
   for (const program of programs) {
     const byKernel = new Map<string, typeof program.steps>();
     for (const step of program.steps) {
-      const { name, variant } = step.dispatch,
-        key = `${name} ${variant}`;
+      const key = kernelOf(step.dispatch);
       byKernel.set(key, [...(byKernel.get(key) ?? []), step]);
     }
     const rows = [];
     for (const [kernel, steps] of byKernel)
-      rows.push({ kernel, count: steps.length, ms: await watch.time([{ steps } as unknown as Program], 3) });
+      rows.push({ kernel, steps, ms: await watch.time([{ steps } as unknown as Program], 3) });
     const total = rows.reduce((sum, { ms }) => sum + ms, 0);
     if (total < 1) continue;
     console.log(`\n${program.name}: ${total.toFixed(0)} ms`);
-    for (const { kernel, count, ms } of rows.sort((a, b) => b.ms - a.ms).slice(0, 12))
-      console.log(`  ${kernel.padEnd(36)}${String(count).padStart(5)}${ms.toFixed(1).padStart(9)} ms`);
+    for (const { kernel, steps, ms } of rows.sort((a, b) => b.ms - a.ms).slice(0, 25)) {
+      const flops = steps.reduce((sum, { dispatch }) => sum + flopsOf(dispatch), 0),
+        rate = flops ? `${(flops / ms / 1e6).toFixed(0).padStart(6)} GFLOP/s` : '';
+      console.log(`  ${kernel.padEnd(52)}${String(steps.length).padStart(5)}${ms.toFixed(1).padStart(9)} ms${rate}`);
+    }
   }
+}
+
+/** What a line of the profile is about: a kernel, and of a product its sizes, and whether w's rows or columns are summed over. */
+function kernelOf({ name, variant, shape, constants }: Dispatch): string {
+  const sizes = Object.values(shape).join('×'),
+    how = name === 'matmul' ? `${constants.transposed ? ' wᵀ' : ' w'}${constants.accumulate ? ', added' : ''}` : '';
+  return [name, variant, sizes].filter(Boolean).join(' ') + how;
+}
+
+function flopsOf({ name, shape: { m, k, n } }: Dispatch): number {
+  return name === 'matmul' ? 2 * Number(m) * Number(k) * Number(n) : 0;
 }
 
 /** Whether both compute the same losses, as near as the precision is. */

@@ -36,7 +36,7 @@ export const adamwStep = (lr: number, n: number, { beta1, beta2 }: AdamWSettings
 /**
  * One step of AdamW as PyTorch takes it: decoupled decay, moments corrected for their bias, gradients clipped as
  * `clip_grad_norm_` does. All is changed in place.
- * @param gradient f32, of the master's shape
+ * @param gradient f32, of the master's shape; zeros behind it, for the next step's to add up in
  * @param norm f32 [1], the global norm of all gradients
  * @param step f32 [4]: `adamwStep`, its n counted from 1
  */
@@ -69,8 +69,8 @@ export function adamw(
   );
   master.parts().forEach(({ part }, i) => {
     const piece = (t: Tensor): Tensor => t.parts()[i].part;
-    const read = [step, norm, piece(gradient)],
-      write = [part, piece(moment1), piece(moment2)];
+    const read = [step, norm],
+      write = [piece(gradient), part, piece(moment1), piece(moment2)];
     const bind = (t: Tensor | undefined): number => (t ? read.length + write.push(piece(t)) - 1 : 0);
     const bindings = { average: bind(average), weight: bind(weight) };
     const count = part.rows * (part.pitch / 4);

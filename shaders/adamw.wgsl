@@ -1,10 +1,10 @@
 // One step of AdamW, in PyTorch's order: w ← w (1 - lr decay); m ← m + (1 - β1) (g - m); v ← β2 v + (1 - β2) g²;
 // w ← w - (lr / (1 - β1^n)) m / (sqrt(v) / sqrt(1 - β2^n) + ε), g clipped to a global norm. The average of w over the steps and
-// w as the model reads it are written beside it.
+// w as the model reads it are written beside it, and g is zeros behind it.
 #include "lib/types.wgsl"
 @group(0) @binding(0) var<storage, read> step: array<f32>; // lr, 1 - β1^n, sqrt(1 - β2^n), the average's decay
 @group(0) @binding(1) var<storage, read> norm: array<f32>;
-@group(0) @binding(2) var<storage, read> gradient: array<f32x4>;
+@group(0) @binding(2) var<storage, read_write> gradient: array<f32x4>;
 @group(0) @binding(3) var<storage, read_write> master: array<f32x4>;
 @group(0) @binding(4) var<storage, read_write> moment1: array<f32x4>;
 @group(0) @binding(5) var<storage, read_write> moment2: array<f32x4>;
@@ -23,10 +23,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let i = (group.y * groups.x + group.x) * 64u + lane;
   // A gradient that is no number changes nothing.
   let broken = (bitcast<u32>(norm[0]) & 0x7f800000u) == 0x7f800000u;
-  if (i >= shape.quads || broken) {
+  if (i >= shape.quads) {
     return;
   }
-  let g = gradient[i] * min(shape.clip / (norm[0] + 1e-6), 1.0);
+  let sum = gradient[i];
+  gradient[i] = vec4<f32>();
+  if (broken) {
+    return;
+  }
+  let g = sum * min(shape.clip / (norm[0] + 1e-6), 1.0);
   let m = moment1[i] + shape.rest1 * (g - moment1[i]);
   let v = moment2[i] * shape.beta2 + shape.rest2 * (g * g);
   let size = step[0] / step[1];

@@ -6,15 +6,15 @@ import zerosWgsl from './zeros.wgsl';
 /** Sets every element of `y` to zero: what sums are added to. */
 export function zeros(p: Recorder, y: Tensor): Tensor {
   for (const { part } of y.parts()) {
-    const words = part.bytes / 4;
+    const quads = Math.ceil(part.bytes / 16); // buffers end in whole ones
     p.operation({
       name: 'zeros',
       source: zerosWgsl,
       constants: {},
       read: [],
       write: [part],
-      uniforms: [words],
-      workgroups: grid(p, words, 64),
+      uniforms: [quads],
+      workgroups: grid(p, quads, 64),
     });
   }
   return y;

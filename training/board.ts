@@ -168,6 +168,32 @@ export class TrainedBoard {
     return points;
   }
 
+  /** What the model says of noisy points [n × 2] of a class at one time step. */
+  async predict(points: Float32Array, t: number, quadrant: Quadrant): Promise<Float32Array> {
+    const { device, settings } = this;
+    const own = new Workspace(device);
+    try {
+      const make = own.tensor.bind(own);
+      const rows = points.length / 2;
+      const x = make('x', 'f32', [rows, 2]);
+      const u = make('u', 'f32', [rows, 2]);
+      const z = make('z', settings.type, [rows, classes]);
+      const time = make('t', 'u32', [1]);
+      own.write(x, points);
+      own.write(z, Array.from({ length: rows }, () => oneHot(quadrant)).flat());
+      own.write(time, [t]);
+      const zero = make('zero', 'u32', [1]);
+      const program = await own.program('predict', (p) => {
+        const modulation = this.mlp.modulation(p, this.mlp.condition(p, z), this.mlp.times(p, time), zero, 1);
+        add(p, u, this.mlp.forward(p, x, modulation, 0), u);
+      });
+      await device.queue.run(program);
+      return await device.read(u);
+    } finally {
+      await own.release();
+    }
+  }
+
   private readonly samplers = new Map<string, ReturnType<TrainedBoard['makeSampler']>>();
 
   private sampler(rows: number, steps: number, eta: number): ReturnType<TrainedBoard['makeSampler']> {

@@ -5,7 +5,6 @@ import { Workspace } from '../engine/workspace.ts';
 import { type AdamWState, adamw, adamwStep } from '../shaders/adamw.ts';
 import { add } from '../shaders/add.ts';
 import { globalNorm } from '../shaders/global_norm.ts';
-import { zeros } from '../shaders/zeros.ts';
 import type { Learned } from './learned.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -74,7 +73,6 @@ export class Optimiser {
       const weight = tensor === state.master ? undefined : tensor;
       const settings = { ...this.settings, weight_decay: decays ? this.settings.weight_decay : 0 };
       adamw(p, { ...state, weight }, gradient, norm, this.rates, settings);
-      zeros(p, gradient);
     }
     return norm;
   }

@@ -5,6 +5,7 @@ import { labelled } from '../../loaders/lettering.ts';
 import type { Prediction } from '../../model/sampler.ts';
 import { isOn } from '../../numerics/chessboard.ts';
 import { nameOf } from '../../numerics/error_plot.ts';
+import { type LearnedError, learnedErrors } from '../../numerics/learned_error.ts';
 import { scatter } from '../../numerics/scatter.ts';
 import type { Quadrant } from '../../shaders/chessboard.ts';
 import { type BoardTraining, TrainedBoard } from '../../training/board.ts';
@@ -35,6 +36,8 @@ interface Row {
   /** The share of points off their class's cells. */
   wrong: number;
   loss: number;
+  /** How far the output is from the exact one, over the time steps, beside its rounding. */
+  errors: LearnedError[];
   training: Pick<BoardTraining, 'steps' | 'batch' | 'width' | 'depth' | 'lr'>;
   seconds: number;
   adapter: string;
@@ -71,6 +74,8 @@ async function learned(device: Device, prediction: Prediction, type: Row['type']
   try {
     progress.start(`${nameOf(prediction)} ${type} learns`, trainSteps);
     const loss = await model.train({ onStep: (done) => progress.update(done), signal: stopSignal });
+    const predict = model.predict.bind(model);
+    const errors = await learnedErrors(predict, prediction, type, { count: 250, times: 10, seed });
     progress.start(`${nameOf(prediction)} ${type} draws`, samples);
     const points: number[][] = [];
     let wrong = 0;
@@ -85,7 +90,7 @@ async function learned(device: Device, prediction: Prediction, type: Row['type']
       }
     }
     const shown = points.filter((_, i) => i % Math.ceil(points.length / 100_000) === 0);
-    const about = { prediction, type, steps, eta, seed, samples, wrong: wrong / samples, loss, training };
+    const about = { prediction, type, steps, eta, seed, samples, wrong: wrong / samples, loss, errors, training };
     return { ...about, seconds: secondsSince(start), picture: scatter(shown.flat()) };
   } finally {
     progress.stop();
@@ -94,11 +99,17 @@ async function learned(device: Device, prediction: Prediction, type: Row['type']
 }
 
 function print(rows: Row[]): void {
-  const cells = rows.map(({ prediction, type, wrong, loss, seconds }) => [
-    `${nameOf(prediction)} ${type}`,
-    loss.toFixed(4),
-    wrong.toExponential(2),
-    `${seconds.toFixed(0)} s`,
-  ]);
-  console.log(table([['', 'loss', 'wrong', 'time'], ...cells]).join('\n'));
+  const cells = rows.map(({ prediction, type, wrong, loss, errors, seconds }) => {
+    const { learned, rounded } = errors.at(-1)!;
+    return [
+      `${nameOf(prediction)} ${type}`,
+      loss.toFixed(4),
+      wrong.toExponential(2),
+      learned.toExponential(1),
+      rounded.toExponential(1),
+      `${seconds.toFixed(0)} s`,
+    ];
+  });
+  const head = ['', 'loss', 'wrong', 'error where all is noise', 'of rounding', 'time'];
+  console.log(table([head, ...cells]).join('\n'));
 }

@@ -28,16 +28,18 @@ for (const shape of [[1], [5, 7], [3, 66]]) {
         norm = step === 2 ? 12 : 0.5,
         lr = 1e-2 / step,
         decay = 0.75;
+      const gradient = tensor('f32', shape, g);
       await run((p) =>
         adamw(
           p,
           state,
-          tensor('f32', shape, g),
+          gradient,
           tensor('f32', [1], [norm]),
           tensor('f32', [4], adamwStep(lr, step, settings, decay)),
           settings,
         ),
       );
+      assert.equal([...(await device.read(gradient))], Array(n).fill(0));
       for (let i = 0; i < n; i++) {
         const c = g[i] * Math.min(1, settings.clip / (norm + 1e-6));
         want.w[i] *= 1 - lr * settings.weight_decay;
@@ -65,7 +67,7 @@ test('a gradient of zeros moves a weight by its decay alone', async () => {
   close(await device.read(state.master), Array(3).fill(2 * (1 - 0.1 * 0.02)), 1e-7);
 });
 
-test('a gradient that is no number changes nothing', async () => {
+test('a gradient that is no number changes nothing, and is gone', async () => {
   const of = (...x: number[]) => tensor('f32', [3], x);
   for (const [g, norm] of [
     [Number.NaN, Number.NaN],
@@ -73,7 +75,9 @@ test('a gradient that is no number changes nothing', async () => {
   ]) {
     const state = { master: of(2, 3, 4), moment1: of(5, 6, 7), moment2: of(8, 9, 1), average: of(1, 2, 3) };
     const rates = tensor('f32', [4], adamwStep(0.1, 1, settings, 0.5));
-    await run((p) => adamw(p, state, of(0, g, 1), tensor('f32', [1], [norm]), rates, settings));
+    const gradient = of(0, g, 1);
+    await run((p) => adamw(p, state, gradient, tensor('f32', [1], [norm]), rates, settings));
+    assert.equal([...(await device.read(gradient))], [0, 0, 0]);
     const found = await Promise.all(Object.values(state).map((t) => device.read(t)));
     assert.equal(
       found.map((x) => [...x]),
