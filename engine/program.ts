@@ -164,6 +164,19 @@ export class Recorder {
     return this.tape ? this.tape.block(record, always) : record();
   }
 
+  /** Leaves out what leads to nothing that lasts, such as the end of the last layer where a pass is there to fill a cache. */
+  prune(): void {
+    const needed = new Set<Piece>();
+    const leads = ({ read, write }: Dispatch): boolean => {
+      const pieces = (tensors: Tensor[]): Piece[] => tensors.flatMap((t) => t.pieces);
+      if (!pieces(write).some((piece) => !this.made.has(piece) || needed.has(piece))) return false;
+      for (const piece of pieces([...read, ...write])) needed.add(piece);
+      return true;
+    };
+    const kept = [...this.dispatches].reverse().filter(leads).reverse();
+    this.dispatches.splice(0, this.dispatches.length, ...kept);
+  }
+
   private choose(op: Operation): Launch & { variant: string; uniforms?: number[] } {
     if (!('candidates' in op)) {
       const { source, constants, workgroups, rowsAtOnce } = op;

@@ -130,6 +130,7 @@ export class Trainer {
       add(p, this.sums[task], loss, this.sums[task]);
       p.part('backward');
       p.tape?.backward(loss, task === 'drawing' ? this.one : this.textWeight);
+      p.prune();
     });
     return { pass, program };
   }

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { MMARError } from '../../base/error.ts';
 import type { Program } from '../../engine/program.ts';
 import { packRows, unpackRows } from '../../engine/tensor.ts';
+import { add } from '../../shaders/add.ts';
 import { scale } from '../../shaders/scale.ts';
 import { device, numbers, smallDevice, tensor } from '../gpu.ts';
 
@@ -150,6 +151,28 @@ test('a program replays without new memory, and its scratch serves the next prog
   await device.queue.run(second);
   const want = numbers(4096).map((v) => v * 2 ** -10 * 0.5);
   assert.equal([...(await device.read(y))], [...want]);
+});
+
+test('what leads to nothing that lasts is left out, and nothing else', async () => {
+  const [x, y, z] = [1, 2, 3].map((seed) => tensor('f32', [5], numbers(5, 'f32', seed)));
+  const before = [...(await device.read(z))];
+  let names: string[] = [];
+  const program = await device.record('prune', (p) => {
+    const sum = add(p, x, y);
+    add(p, add(p, sum, x), y); // read by nothing
+    add(p, z, sum, z);
+    add(p, sum, x, sum); // read by nothing behind it
+    p.prune();
+    names = p.dispatches.map(({ write }) => write[0].name);
+  });
+  await device.queue.run(program);
+  assert.is(names.length, 2);
+  const [a, b] = [await device.read(x), await device.read(y)];
+  assert.equal(
+    [...(await device.read(z))],
+    before.map((at, i) => Math.fround(at + Math.fround(a[i] + b[i]))),
+  );
+  program.destroy();
 });
 
 test('a long program stops in the middle when its signal says so, and the next one is right', async () => {
