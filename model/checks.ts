@@ -45,3 +45,12 @@ export function checkDrawing(
     if (noise && eta > 0) checkNumbers('step_noise', stepNoise, [mostSteps(steps), L, d]);
   }
 }
+
+/** Throws `usage` where a picture's tokens are no numbers any more. */
+export function checkDrawn(tokens: Float32Array, { cfg, temperature }: DrawingSettings): void {
+  if (tokens.every(Number.isFinite)) return;
+  throw new MMARError(
+    'usage',
+    `the picture left the numbers that f32 has, with cfg ${cfg} and temperature ${temperature}; give smaller ones, or check the checkpoint's weights`,
+  );
+}

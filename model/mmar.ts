@@ -27,7 +27,7 @@ import {
   type TeachOptions,
   type TeachStep,
 } from './api.ts';
-import { checkDrawing, checkNumbers, checkSegments } from './checks.ts';
+import { checkDrawing, checkDrawn, checkNumbers, checkSegments } from './checks.ts';
 import { type Config, parseConfig } from './config.ts';
 import { Drawer } from './drawer.ts';
 import { type DrawingInput, joined } from './drawing.ts';
@@ -229,15 +229,11 @@ export class MMAR implements Model {
       yield step;
     }
     const drawn: Drawn[] = [];
-    for (const { seed, tokens, codes, preview } of last!.pictures)
-      drawn.push({
-        picture: await preview(signal),
-        tokens: await tokens(),
-        codes: await codes(),
-        seed,
-        prompt,
-        settings,
-      });
+    for (const { seed, tokens, codes, preview } of last!.pictures) {
+      const own = await tokens();
+      checkDrawn(own, settings);
+      drawn.push({ picture: await preview(signal), tokens: own, codes: await codes(), seed, prompt, settings });
+    }
     return drawn;
   }
 

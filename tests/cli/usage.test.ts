@@ -9,6 +9,7 @@ import { adapters, failed, mmar, newFolder, reference, root } from './mmar.ts';
 const commands = ['generate', 'describe', 'encode', 'decode', 'trace', 'inspect', 'adapters', 'bench'];
 const apple = path.join(reference, 'red-apple.png'),
   folder = newFolder();
+fs.mkdirSync(path.join(folder, 'inside'));
 fs.writeFileSync(path.join(folder, 'text.png'), 'no picture');
 fs.writeFileSync(path.join(folder, 'cut.png'), fs.readFileSync(apple).subarray(0, 200));
 
@@ -83,6 +84,7 @@ const failures: [string[], RegExp][] = [
   [['describe', '.'], /is a folder: give a file/],
   [['encode', 'text.png'], /text\.png is no picture/],
   [['encode', apple, '-o', 'nowhere/a.safetensors'], /nowhere is not there/],
+  [['encode', apple, '-o', 'inside'], /cannot write inside: it is a folder: give a file's name/],
   [['decode', 'text.png'], /text\.png .*no sound safetensors file/],
   [
     ['decode', path.join(reference, '../model.safetensors'), '-o', 'a.png'],

@@ -152,6 +152,14 @@ test('each seed has its picture, which is that of its order and its noise', asyn
   assert.equal(tokens, two.tokens);
 });
 
+test('a picture that leaves the numbers of f32 is refused, not shown black', async () => {
+  for (const setting of ['cfg', 'temperature'])
+    assert.match(
+      await refused(() => model.generate({ prompt: 'rocket', iterations: 2, steps: 1, [setting]: 1e308 }), 'usage'),
+      new RegExp(`numbers that f32 has, with .*${setting} 1e\\+308`),
+    );
+});
+
 test('a conversation that goes on reads what is new alone, and answers as a fresh model does', async () => {
   const [ask, more] = ['What is a banana?', 'And a pizza?'].map((content) => ({ role: 'user' as const, content }));
   const settings = { max_new_tokens: 5, temperature: 0 };

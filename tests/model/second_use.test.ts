@@ -32,6 +32,7 @@ const uses: Use[] = [
     seeds: [4],
     settings: { iterations: 4, steps: 5, cfg: 1, eta: 0, temperature: 1 },
   },
+  { before: [5, 9, 29, 200, 3], seeds: [4], settings: { iterations: 4, steps: 5, cfg: 3, eta: 0, temperature: 1 } },
   { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 7, cfg: 3, eta: 0, temperature: 1 } },
   { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 9, cfg: 3, eta: 0, temperature: 1 } },
   { before: [5, 9, 29, 7], seeds: [4], settings: { iterations: 3, steps: 9, cfg: 3, eta: 1, temperature: 1 } },
@@ -98,7 +99,7 @@ for (const folder of folders) {
 
   test(`${folder}: pictures side by side are those drawn alone`, async () => {
     const model = await load(folder);
-    for (const use of [uses[0], uses[5]]) {
+    for (const use of [uses[0], uses[6]]) {
       const alone: number[] = [];
       for (const seed of [1, 2, 77]) alone.push(...(await draw(model, { ...use, seeds: [seed] })));
       assert.equal(await draw(model, { ...use, seeds: [1, 2, 77] }), alone);
