@@ -3,7 +3,7 @@ import { type ElementType, f32Bits, type Tensor } from '../engine/tensor.ts';
 import type { AttentionOperands } from './attention.ts';
 import keysWgsl from './attention_backward_kv.wgsl';
 import queriesWgsl from './attention_backward_q.wgsl';
-import termsWgsl from './attention_terms.wgsl';
+import termsWgsl from './attention_backward_terms.wgsl';
 import { checkShape, grid, quads } from './common.ts';
 import { sharing } from './gpu.ts';
 import type { Heads } from './rope.ts';

@@ -1,8 +1,8 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { checkShape, grid } from './common.ts';
-import scatterLinksWgsl from './scatter_links.wgsl';
 import scatterRowsWgsl from './scatter_rows.wgsl';
+import scatterLinksWgsl from './scatter_rows_links.wgsl';
 
 /** Which index each row has, as `gather_rows` reads it (lib/row_index.wgsl). */
 export interface RowIndex {

@@ -1,4 +1,4 @@
-import { chessboardScore } from '../../shaders/chessboard.ts';
+import { chessboardScore } from '../../shaders/chessboard_score.ts';
 import type { Case } from '../harness.ts';
 
 const points = 1_000_000;

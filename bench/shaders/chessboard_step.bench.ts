@@ -1,4 +1,4 @@
-import { chessboardStep } from '../../shaders/chessboard.ts';
+import { chessboardStep } from '../../shaders/chessboard_step.ts';
 import type { Case } from '../harness.ts';
 
 const step = (points: number, noisy: boolean): Case => ({

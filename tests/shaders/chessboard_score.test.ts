@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isOn } from '../../numerics/chessboard.ts';
-import { chessboardScore } from '../../shaders/chessboard.ts';
+import { chessboardScore } from '../../shaders/chessboard_score.ts';
 import { numbers, run, shapeError, tensor } from '../gpu.ts';
 
 for (const points of [1, 2, 7, 9001]) {

@@ -3,7 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { boardSteps, cellsOf, denoise, stepRow } from '../../numerics/chessboard.ts';
 import { type NumberType, roundTo } from '../../numerics/number_types.ts';
-import { chessboardStep, type Quadrant } from '../../shaders/chessboard.ts';
+import type { Quadrant } from '../../shaders/chessboard.ts';
+import { chessboardStep } from '../../shaders/chessboard_step.ts';
 import { normals, seedWords, stepNoiseStream } from '../../shaders/random.ts';
 import { close, device, numbers, run, shapeError, tensor } from '../gpu.ts';
 

@@ -1,7 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { globalNorm } from '../../shaders/global_norm.ts';
-import { sum } from '../../shaders/sum.ts';
 import { close, numbers, run, shapeError, smallDevice, tensor } from '../gpu.ts';
 
 test('the norm of tensors of any shape together, more than a workgroup sums', async () => {
@@ -32,13 +31,6 @@ test('a tensor in pieces; zeros', async () => {
   const want = Math.sqrt(x.reduce((a, v) => a + v * v, 0));
   close(await run((p) => globalNorm(p, [tensor('f32', [100, 7], x, small)]), small), [want], 1e-6);
   assert.equal([...(await run((p) => globalNorm(p, [tensor('f32', [3, 5], new Float32Array(15))])))], [0]);
-});
-
-test('sum: of one, of many', async () => {
-  for (const n of [1, 7, 1000]) {
-    const x = numbers(n);
-    close(await run((p) => sum(p, tensor('f32', [n], x))), [x.reduce((a, b) => a + b, 0)], 1e-4);
-  }
 });
 
 test('another type is an error that names it', () =>

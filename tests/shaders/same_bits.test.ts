@@ -8,7 +8,7 @@ import { boardSteps, stepRow } from '../../numerics/chessboard.ts';
 import { addSilu } from '../../shaders/add_silu.ts';
 import { advance } from '../../shaders/advance.ts';
 import { gqa, selfAttention } from '../../shaders/attention.ts';
-import { chessboardStep } from '../../shaders/chessboard.ts';
+import { chessboardStep } from '../../shaders/chessboard_step.ts';
 import { conv2d } from '../../shaders/conv2d.ts';
 import { groupNorm } from '../../shaders/group_norm.ts';
 import { layerNorm } from '../../shaders/layer_norm.ts';
