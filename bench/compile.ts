@@ -1,8 +1,11 @@
 import type { Device } from '../engine/device.ts';
+import type { Layout } from '../engine/pipeline.ts';
+import type { Constants, ShaderSource } from '../engine/preprocessor.ts';
 import type { Candidate } from '../engine/program.ts';
 import { configs } from './configs.ts';
 import { layoutOf } from './own.ts';
 import { type RecordedShape, recordShapes } from './shapes.ts';
+import { subgroupMatrices, subgroupMatrixLayout, subgroupMatrixProbe } from './subgroup_matrix.ts';
 
 /** A pipeline to be compiled: `KERNEL | LABEL | CONSTANTS`. */
 export interface Compiled {
@@ -12,7 +15,8 @@ export interface Compiled {
 }
 
 /**
- * Compiles every pipeline that the models' programs would have on this device, one after another, and runs none.
+ * Compiles every pipeline that the models' programs would have on this device, one after another, and the probes of its
+ * subgroup matrices, and runs none.
  * @param variants every other candidate too, not the rule's choice alone
  * @param begin called before each
  */
@@ -31,20 +35,30 @@ export async function compileAll(
         if (done.has(key)) continue;
         done.add(key);
         begin(title);
-        compiled.push({ title, ...(await compile(device, shape, candidate)) });
+        const { source, constants } = candidate;
+        compiled.push({ title, ...(await compile(device, shape.dispatch.name, source, constants, layoutOf(shape))) });
       }
     }
+  }
+  for (const matrix of subgroupMatrices(device)) {
+    const { component, result, m, n, k } = matrix,
+      title = `subgroup_matrix | limits: ${component} to ${result}, ${m}x${n}x${k} | chains=4`,
+      { source, constants } = subgroupMatrixProbe(device, matrix, 4);
+    begin(title);
+    compiled.push({ title, ...(await compile(device, 'subgroup_matrix', source, constants, subgroupMatrixLayout)) });
   }
   return compiled;
 }
 
 async function compile(
   device: Device,
-  shape: RecordedShape,
-  { source, constants }: Candidate,
+  name: string,
+  source: ShaderSource,
+  constants: Constants,
+  layout: Layout,
 ): Promise<{ error?: string }> {
   try {
-    await device.pipelines.get(shape.dispatch.name, source, constants, layoutOf(shape));
+    await device.pipelines.get(name, source, constants, layout);
     return {};
   } catch (error) {
     return { error: (error as Error).message.split('\n')[0] };

@@ -18,6 +18,7 @@ const plain = (text) => String(text ?? '').replace(/[\\`*_{}[\]<>|#!&]/g, (c) =>
 const limits = [
   'fma_gflops',
   'fma_f16_gflops',
+  'fma_matrix_gflops',
   'read_gbps',
   'copy_gbps',
   'workgroup_gbps',
@@ -84,7 +85,7 @@ is made of them by \`npm run gpus:doc\`. A report of a card that is not here is 
 
 ## Adapters
 
-Limits: multiply-adds in f32 and f16 (GFLOP/s), reading and copying memory and reading workgroup memory (GB/s), a dispatch, a submission, a
+Limits: multiply-adds in f32, f16 and subgroup matrices (GFLOP/s), reading and copying memory and reading workgroup memory (GB/s), a dispatch, a submission, a
 submission waited for (µs). Kernels: the largest share of those limits that a shape of the models reaches.
 
 ${row(['adapter', 'runtime', ...limits.map((key) => key.replace(/_/g, ' ')), 'matmul', 'attention', 'conv2d', 'pictures a minute'])}

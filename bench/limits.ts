@@ -9,6 +9,8 @@ export interface Limits {
   fma_gflops: number;
   /** The same in f16, where the device has it. */
   fma_f16_gflops?: number;
+  /** The same by subgroup matrices of f16 or f32, where the device has them. */
+  fma_matrix_gflops?: number;
   /** Reading memory that no cache holds. */
   read_gbps: number;
   /** Copying it, bytes read and written together. */
@@ -53,6 +55,8 @@ async function measureOnce(watch: Stopwatch, best: Best, { signal, onProgress }:
       onProgress?.('multiply-adds in f16');
       for (const { work, samples } of await probes.multiplyAdds('f16')) best.rate('fma_f16_gflops', work, samples);
     }
+    onProgress?.('subgroup matrices');
+    for (const { work, samples } of await probes.matrixMultiplyAdds()) best.rate('fma_matrix_gflops', work, samples);
     onProgress?.('memory');
     const { read, copy } = await probes.memory();
     for (const { work, samples } of read) best.rate('read_gbps', work, samples);

@@ -18,6 +18,7 @@ export interface Table {
 const limitNames: Record<string, string> = {
   fma_gflops: 'multiply-adds, f32',
   fma_f16_gflops: 'multiply-adds, f16',
+  fma_matrix_gflops: 'multiply-adds, subgroup matrix',
   read_gbps: 'reading memory',
   copy_gbps: 'copying memory',
   workgroup_gbps: 'workgroup memory',

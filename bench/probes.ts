@@ -8,6 +8,7 @@ import nothingWgsl from './probes/nothing.wgsl';
 import readWgsl from './probes/read.wgsl';
 import workgroupWgsl from './probes/workgroup.wgsl';
 import type { Stopwatch } from './stopwatch.ts';
+import { subgroupMatrices, subgroupMatrixProbe, subgroupMatrixRounds } from './subgroup_matrix.ts';
 
 /** A run of a probe that is long enough to fill the device. */
 const enoughMs = 4,
@@ -59,6 +60,27 @@ export class Probes {
   multiplyAdd(number: 'f32' | 'f16', chains: number, groups: number): Promise<Program> {
     const constants = { half: number === 'f16', number, chains, rounds: fmaRounds };
     return this.program('fma', fmaWgsl, constants, [this.terms], [this.sink], groups);
+  }
+
+  /** The same by the matrices that the device's subgroups multiply as one operation; none where there are none. */
+  async matrixMultiplyAdds(): Promise<Probed[]> {
+    const probed: Probed[] = [];
+    for (const matrix of subgroupMatrices(this.device)) {
+      const { m, n, k } = matrix,
+        y = this.tensor('y', m, n),
+        subgroups = this.device.tensor('subgroups', 'u32', [4]);
+      this.tensors.push(subgroups);
+      for (const chains of [1, 2, 4, 8]) {
+        const { source, constants } = subgroupMatrixProbe(this.device, matrix, chains),
+          flops = 2 * m * n * k * subgroupMatrixRounds * chains;
+        const { work, samples } = await this.filling(flops, (groups) =>
+          this.program('subgroup_matrix', source, constants, [this.terms], [y, subgroups], groups),
+        );
+        const [count] = await this.device.read(subgroups); // a workgroup may have several
+        probed.push({ work: work * count, samples });
+      }
+    }
+    return probed;
   }
 
   /** Several ways through as much memory as no cache holds, within what the device binds at once. */

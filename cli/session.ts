@@ -131,15 +131,16 @@ export async function withDevice<T>(
 
 /**
  * Opens the adapter of that choice and hands a device on it to `use`; closes both whatever happens.
- * @param quiet keeps drivers' own words off stderr
+ * @param options.quiet keeps drivers' own words off stderr
+ * @param options.experimental with features that WebGPU does not have yet
  */
 export async function withAdapter<T>(
   choice: string | undefined,
   use: (device: Device, name: string) => Promise<T>,
-  quiet = true,
+  { quiet = true, experimental = false } = {},
 ): Promise<T> {
   if (quiet) quietNativeWarnings();
-  const { adapter, name } = await nodeAdapter(choice),
+  const { adapter, name } = await nodeAdapter(choice, { experimental }),
     device = await Device.open(adapter);
   try {
     return await use(device, name);

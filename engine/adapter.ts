@@ -7,10 +7,27 @@ export interface AdapterDescription {
   kind: 'hardware' | 'software';
   features: string[];
   limits: Record<string, number>;
+  /** Where it has them and what is experimental is allowed. */
+  subgroupMatrices?: SubgroupMatrix[];
+}
+
+/** A matrix product that subgroups do as one operation, [m, k] × [k, n] onto [m, n], and the types of its numbers. */
+export interface SubgroupMatrix {
+  component: string;
+  result: string;
+  m: number;
+  n: number;
+  k: number;
 }
 
 /** Features that are asked for where an adapter has them. */
-export const wantedFeatures = ['shader-f16', 'subgroups', 'subgroup-size-control', 'timestamp-query'] as const;
+export const wantedFeatures = [
+  'shader-f16',
+  'subgroups',
+  'subgroup-size-control',
+  'timestamp-query',
+  'chromium-experimental-subgroup-matrix', // only where the user, or `nodeAdapter`, has allowed what is experimental
+] as const;
 
 const wantedLimits = [
   'maxBufferSize',
@@ -28,6 +45,7 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   const software =
     adapter.info.isFallbackAdapter ||
     /swiftshader|llvmpipe|lavapipe|software|basic render/i.test([architecture, device, description].join(' '));
+  const subgroupMatrices = subgroupMatricesOf(adapter.info);
   return {
     vendor,
     architecture,
@@ -36,5 +54,20 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
     kind: software ? 'software' : 'hardware',
     features: [...adapter.features].sort(),
     limits: Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name] as number])),
+    ...(subgroupMatrices.length ? { subgroupMatrices } : {}),
   };
+}
+
+/** As Dawn and Chromium tell them, of the adapter alone; WebGPU's types do not know them yet. */
+type Told = { componentType: string; resultComponentType: string; M: number; N: number; K: number };
+
+function subgroupMatricesOf(info: GPUAdapterInfo): SubgroupMatrix[] {
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<Told> };
+  return Array.from(subgroupMatrixConfigs, ({ componentType: component, resultComponentType: result, M, N, K }) => ({
+    component,
+    result,
+    m: M,
+    n: N,
+    k: K,
+  }));
 }

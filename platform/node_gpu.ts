@@ -17,6 +17,8 @@ type Dawn = typeof import('webgpu');
 /** Dawn puts timestamps on a grid of 65,536 ns unless asked not to: for pages that it does not trust. */
 const trueTimestamps = 'disable-dawn-features=timestamp_quantization';
 
+const experimentalFeatures = 'enable-dawn-features=allow_unsafe_apis';
+
 /** Dawn's objects: collected while an adapter or device of theirs is in use, they crash the process. */
 const alive: GPU[] = [];
 
@@ -28,13 +30,15 @@ export function closeGPU(): void {
 /**
  * Every adapter of this machine, hardware first, then the faster software. The drivers are chosen once a process:
  * `VK_DRIVER_FILES` where it is set, else the system's and SwiftShader from npm.
+ * @param experimental with features that WebGPU does not have yet
  */
-export async function nodeAdapters(): Promise<NodeAdapter[]> {
+export async function nodeAdapters({ experimental = false } = {}): Promise<NodeAdapter[]> {
   const dawn = await theDawn();
   const found: NodeAdapter[] = [];
   for (const name of await adapterNames(dawn)) {
     const adapter = await quietly(() => {
-      const gpu = dawn.create([`adapter=${name}`, trueTimestamps]);
+      const flags = [`adapter=${name}`, trueTimestamps, ...(experimental ? [experimentalFeatures] : [])],
+        gpu = dawn.create(flags);
       alive.push(gpu);
       return gpu.requestAdapter({ powerPreference: 'high-performance' });
     });
@@ -52,8 +56,8 @@ export async function nodeAdapters(): Promise<NodeAdapter[]> {
  * The adapter of that choice: `hardware`, `swiftshader`, `lavapipe`, or a part of an adapter's name; the first of all
  * where none is given. An `adapter` error names those that there are.
  */
-export async function nodeAdapter(choice?: string): Promise<NodeAdapter> {
-  const all = await nodeAdapters();
+export async function nodeAdapter(choice?: string, options?: { experimental?: boolean }): Promise<NodeAdapter> {
+  const all = await nodeAdapters(options);
   const wanted = choice?.toLowerCase();
   const found = all.find(({ name, description }) => {
     if (wanted === undefined) return true;

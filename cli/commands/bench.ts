@@ -9,6 +9,7 @@ import { findTarget, sourceOf } from '../../bench/own.ts';
 import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
 import { type Report, readReport } from '../../bench/report.ts';
 import { type BenchModel, type BenchOptions, runBench } from '../../bench/run.ts';
+import type { Device } from '../../engine/device.ts';
 import type { Checkpoint } from '../../loaders/checkpoint.ts';
 import { loadMMAR } from '../../model/mmar.ts';
 import { dependencies, version } from '../../package.json';
@@ -102,15 +103,15 @@ async function bench(files: string[], options: Options): Promise<void> {
     throw usage('--config names a model with made weights, --model one with its own; give one');
   const progress = new Progress(options.json || options.markdown),
     checkpoint = options.model ? await openComposed({ model: options.model }) : undefined;
-  const report = await withAdapter(options.adapter, async (device, name) =>
+  const run = async (device: Device, name: string) =>
     runBench(device, about(name), {
       ...benchOptions(options),
       model: checkpoint && (await given(checkpoint)),
       available: device.software ? availableMemory() : undefined,
       signal: stopSignal,
       onProgress: (what) => progress.busy(what),
-    }),
-  ).finally(() => {
+    });
+  const report = await withAdapter(options.adapter, run, { experimental: true }).finally(() => {
     progress.stop();
     return checkpoint?.source.close();
   });
@@ -141,7 +142,8 @@ async function compileOnly({ adapter, variants, json }: Options): Promise<void> 
     fs.writeSync(2, `@@ ${title}\n`);
     if (process.env.GPUC_OUT) fs.appendFileSync(process.env.GPUC_OUT, `@@ ${title}\n`);
   };
-  const compiled = await withAdapter(adapter, (device) => compileAll(device, Boolean(variants), begin), false);
+  const compileEach = (device: Device) => compileAll(device, Boolean(variants), begin),
+    compiled = await withAdapter(adapter, compileEach, { quiet: false, experimental: true });
   const failed = compiled.filter(({ error }) => error);
   if (json) console.log(JSON.stringify(compiled, undefined, 1));
   else console.log(`${compiled.length - failed.length} pipelines compiled, ${failed.length} failed`);
