@@ -3,6 +3,7 @@ import type { Candidate, Recorder } from '../engine/program.ts';
 import { type ElementType, elementBytes, f32Bits, type Tensor } from '../engine/tensor.ts';
 import attentionWgsl from './attention.wgsl';
 import { attentionBackward } from './attention_backward.ts';
+import attentionMergeWgsl from './attention_merge.wgsl';
 import attentionRowWgsl from './attention_row.wgsl';
 import attentionTileWgsl from './attention_tile.wgsl';
 import { checkShape, quads } from './common.ts';
@@ -92,6 +93,14 @@ export interface AttentionOperands {
   pitch: number;
 }
 
+/**
+ * Where hardware has at most so many queries a branch, such as a decoded token, over room for more keys than a chunk, it takes
+ * a workgroup for each chunk of keys. A sum's order depends on the keys that a query sees, not on the room: of one chunk it is
+ * that of the other kernels.
+ */
+const mostSplitQueries = 8,
+  chunkKeys = 256;
+
 function dispatch(
   p: Recorder,
   name: string,
@@ -117,30 +126,55 @@ function dispatch(
   const terms = inputs.some((t) => p.tape?.wants(t))
     ? p.tensor('attention terms', 'f32', [y.rows, 2 * heads])
     : undefined;
+  const uniforms = [
+    count,
+    o.branch,
+    heads / kvHeads,
+    Number(o.causal),
+    o.q.pitch / 4,
+    o.first.q,
+    o.pitch / 4,
+    o.first.k,
+    o.first.v,
+    o.capacity,
+    y.pitch / 4,
+    Number(o.cached),
+    d,
+    f32Bits(1 / Math.sqrt(headDim)),
+    terms?.pitch ?? 0,
+    together,
+  ];
+  const common = { label: name, read: [o.q, o.k, o.v, o.position] };
+  if (!p.device.software && count <= mostSplitQueries && o.capacity > chunkKeys && !terms) {
+    const chunks = Math.ceil(o.capacity / chunkKeys),
+      parts = p.tensor('attention chunks', 'f32', [y.rows, heads * chunks * 4 * (d + 1)]);
+    p.operation({
+      ...common,
+      name: 'attention_chunks',
+      source: attentionRowWgsl,
+      constants: { x: o.q.type, y: 'f32', d, terms: false, uniforms: 5, exp: 'exp', chunk: chunkKeys },
+      write: [parts],
+      uniforms: [...uniforms, chunks],
+      workgroups: [count, heads, branches * chunks],
+    });
+    p.operation({
+      label: name,
+      name: 'attention_merge',
+      source: attentionMergeWgsl,
+      constants: { x: o.q.type },
+      read: [parts],
+      write: [y],
+      uniforms: [chunks, heads, d, y.pitch / 4],
+      workgroups: [y.rows, heads],
+    });
+    return y;
+  }
   p.operation({
+    ...common,
     name: 'attention',
-    label: name,
     shape: { count, heads, kvHeads, d, x: o.q.type, causal: String(o.causal) },
-    read: [o.q, o.k, o.v, o.position],
     write: terms ? [y, terms] : [y],
-    uniforms: [
-      count,
-      o.branch,
-      heads / kvHeads,
-      Number(o.causal),
-      o.q.pitch / 4,
-      o.first.q,
-      o.pitch / 4,
-      o.first.k,
-      o.first.v,
-      o.capacity,
-      y.pitch / 4,
-      Number(o.cached),
-      d,
-      f32Bits(1 / Math.sqrt(headDim)),
-      terms?.pitch ?? 0,
-      together,
-    ],
+    uniforms: [...uniforms, 1],
     candidates: candidates(p.device, o.q.type, { d, count, together, heads, kvHeads, branches }, terms !== undefined),
     inputs,
     gradient: (dy) => {
@@ -171,11 +205,11 @@ function candidates(
   terms: boolean,
 ): Candidate[] {
   const exp = device.software ? 'exp_' : 'exp',
-    common = { x, d, terms, uniforms: terms ? 6 : 5 };
+    common = { x, y: x, d, terms, uniforms: terms ? 6 : 5 };
   const row: Candidate = {
     variant: 'row',
     source: attentionRowWgsl,
-    constants: { ...common, exp },
+    constants: { ...common, exp, chunk: 0 },
     workgroups: [count, heads, branches],
   };
   const byQuery = (variant: string, lanes: number): Candidate => ({

@@ -3,7 +3,7 @@
 @group(0) @binding(1) var<storage, read> k: array<${x}x4>;
 @group(0) @binding(2) var<storage, read> v: array<${x}x4>;
 @group(0) @binding(3) var<storage, read> position: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
+@group(0) @binding(4) var<storage, read_write> y: array<${y}x4>;
 #if ${terms}
 @group(0) @binding(5) var<storage, read_write> row_terms: array<f32>; // the log of each softmax's sum, for the way back
 #endif
@@ -25,5 +25,6 @@ struct Shape {
   scale: f32,
   terms_pitch: u32,
   together: u32, // tokens that see each other, where it is not causal: some of them may be no queries
+  chunks: u32, // of the keys, each a workgroup's
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;

@@ -27,12 +27,17 @@ async function launches(record: (p: Recorder) => unknown): Promise<string[]> {
   return labels;
 }
 
-test('a decoded layer of MMAR-0.5B takes 6', async () => {
+test('a decoded layer of MMAR-0.5B takes 6, and one more with room for over 256 keys', async () => {
   const { llm } = system,
-    context = llm.context(workspace, 1, 64),
     x = workspace.tensor('x', 'bf16', [1, config.llm.hidden_size]);
-  const labels = await launches((p) => llm.forward(p, x, context, 'text'));
-  assert.is(labels.length, 6 * config.llm.num_hidden_layers + 1);
+  for (const [room, each] of [
+    [64, 6],
+    [512, 7],
+  ]) {
+    const context = llm.context(workspace, 1, room),
+      labels = await launches((p) => llm.forward(p, x, context, 'text'));
+    assert.is(labels.length, each * config.llm.num_hidden_layers + 1);
+  }
 });
 
 test('an image layer takes as many of few rows where PLoRA is merged, and 9 of many', async () => {
@@ -45,7 +50,7 @@ test('an image layer takes as many of few rows where PLoRA is merged, and 9 of m
   const pass = await launches((p) => llm.imagePass(p, state, context));
   assert.is(pass.length, 9 * (config.llm.num_hidden_layers - 1) + 3);
   const rows = await launches((p) => llm.imageRows(p, state, context, chosen, 2));
-  assert.is(rows.length, 2 + 4 + 1); // two gathers; attention, o, gate and up, down; the last norm
+  assert.is(rows.length, 2 + 5 + 1); // two gathers; attention in chunks and their sum, o, gate and up, down; the last norm
 });
 
 test('a diffusion step of MMAR-0.5B takes 17', async () => {
