@@ -58,7 +58,7 @@ test('a text of another format, or a broken one, counts for nothing', () => {
   const tuning = new Tuning('');
   tuning.choose('matmul', shapes, candidates[1]);
   const text = tuning.toText();
-  for (const other of [text.replace('"format":1', '"format":2'), text.slice(1), '', 'null', '{"format":1}']) {
+  for (const other of [text.replace('"format": 1', '"format": 2'), text.slice(1), '', 'null', '{"format":1}']) {
     assert.not.equal(other, text);
     const read = new Tuning('');
     read.fromText(other);

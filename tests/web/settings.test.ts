@@ -43,15 +43,16 @@ await inBrowsers('settings', (test) => {
   });
 
   test('an address that changes changes the open page, and the form the address', async (page) => {
-    await page.open('#prompt=one&seed=3&cfg=2');
-    await page.page.evaluate(() => (location.hash = 'prompt=two&seed=4&steps=7'));
+    await page.open(`#prompt=${'one'.repeat(200)}&seed=3&cfg=2`);
+    assert.is((await shown(page)).prompt.length, 500);
+    await page.page.evaluate(() => (location.hash = 'prompt=two&seed=4&steps=7&count=3'));
     await page.page.waitForFunction(() => (document.getElementById('seed') as HTMLInputElement).value === '4');
-    assert.equal(await shown(page), { ...empty, prompt: 'two', seed: '4', steps: '7' });
+    assert.equal(await shown(page), { ...empty, prompt: 'two', seed: '4', steps: '7', count: '3' });
     await page.fill('Guidance', 1.5);
-    assert.is(await page.page.evaluate(() => location.hash), '#prompt=two&seed=4&cfg=1.5&steps=7');
+    assert.is(await page.page.evaluate(() => location.hash), '#prompt=two&seed=4&cfg=1.5&steps=7&count=3');
     await page.fill('Steps', '20:4');
     await page.fill('Temperature', -1); // is no sound value
-    assert.is(await page.page.evaluate(() => location.hash), '#prompt=two&seed=4&cfg=1.5&steps=20%3A4');
+    assert.is(await page.page.evaluate(() => location.hash), '#prompt=two&seed=4&cfg=1.5&steps=20%3A4&count=3');
     assert.equal(page.errors, []);
   });
 });
