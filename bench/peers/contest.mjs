@@ -1,4 +1,4 @@
-// In the page: every library's product at each shape, in turns, so that all meet the same machine.
+// Every library's product at each shape, in turns, so that all meet the same machine.
 import { contestants } from './contestants.mjs';
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -7,9 +7,9 @@ const numbers = (count, seed) =>
   Float32Array.from({ length: count }, (_, i) => (((i * 7919 + seed) % 255) - 127) / 128);
 
 /** Brings a library up with a product of its own, or says why it does not. */
-async function enter({ name, open }, opened, operands) {
+async function enter({ name, open }, opened, operands, folder) {
   try {
-    opened[name] ??= await open();
+    opened[name] ??= await open(folder);
     const product = await opened[name](operands);
     return { name, product, y: await product.read(), times: [] };
   } catch (error) {
@@ -27,17 +27,18 @@ async function time({ product }, runs) {
 
 /**
  * @param shapes [m, k, n] of each
+ * @param folder the address of the libraries' packages
  * @param sampleMs a sample takes at least so long
  * @returns a row a shape and library: { peer, m, k, n, ms, ratio, error }; the ratio is its time over that of mmar in bf16
  */
-export async function contest(shapes, { samples = 5, sampleMs = 60, tell = () => {} } = {}) {
+export async function contest(shapes, { folder, samples = 5, sampleMs = 60, tell = () => {} }) {
   const opened = {},
     rows = [];
   for (const [m, k, n] of shapes) {
     tell(`${m}×${k}×${n}`);
     const operands = { m, k, n, x: numbers(m * k, 1), w: numbers(n * k, 2) },
       entered = [];
-    for (const contestant of contestants) entered.push(await enter(contestant, opened, operands));
+    for (const contestant of contestants) entered.push(await enter(contestant, opened, operands, folder));
     const running = entered.filter(({ product }) => product);
     for (const one of running) {
       await time(one, 1);

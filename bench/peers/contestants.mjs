@@ -34,9 +34,9 @@ const mmar = (type) => ({
 
 const onnxruntime = {
   name: 'onnxruntime-web',
-  async open() {
+  async open(folder) {
     const ort = await import('onnxruntime-web/webgpu');
-    ort.env.wasm.wasmPaths = new URL('/peers/onnxruntime-web/dist/', location.href).href;
+    ort.env.wasm.wasmPaths = new URL('onnxruntime-web/dist/', folder).href;
     ort.env.wasm.numThreads = 1;
     return async ({ m, k, n, x, w }) => {
       const session = await ort.InferenceSession.create(productModel(m, k, n, transposed(w, n, k)), {
