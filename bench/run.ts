@@ -134,6 +134,8 @@ class Bench {
     if (alone) this.note('kernels: the variant of each that is chosen here; the others are left out');
     const missing = own?.length ? undefined : names?.find((name) => !known.has(name));
     if (missing !== undefined && !signal?.aborted) throw noKernel(missing, known);
+    const moved = report.kernels.filter((row) => row.moved).length;
+    if (moved) this.note(`kernels: ${moved} of ${report.kernels.length} times moved by over 5 % during the run`);
     report.kernels.sort(
       (a, b) => a.op.localeCompare(b.op) || shapeOf(a).localeCompare(shapeOf(b), 'en', { numeric: true }),
     );
