@@ -5,6 +5,18 @@ import type { Segment } from './sequence.ts';
 import { type DrawingSettings, mostSteps } from './settings.ts';
 import type { System } from './system.ts';
 
+/** Throws `usage` unless these are options that a call can have. */
+export function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null)
+    throw new MMARError(
+      'usage',
+      `what is asked for is ${String(options)}; give an object such as { prompt: 'rocket' }`,
+    );
+  const { signal } = options as { signal?: AbortSignal };
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+    throw new MMARError('usage', `signal is ${String(signal)}; give an AbortSignal`);
+}
+
 /** Throws `shape` unless there are as many numbers as the shape says. */
 export function checkNumbers(name: string, values: ArrayLike<number> | undefined, shape: readonly number[]): void {
   const wanted = shape.reduce((a, b) => a * b, 1);

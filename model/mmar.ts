@@ -27,7 +27,7 @@ import {
   type TeachOptions,
   type TeachStep,
 } from './api.ts';
-import { checkDrawing, checkDrawn, checkNumbers, checkSegments } from './checks.ts';
+import { checkDrawing, checkDrawn, checkNumbers, checkOptions, checkSegments } from './checks.ts';
 import { type Config, parseConfig } from './config.ts';
 import { Drawer } from './drawer.ts';
 import { type DrawingInput, joined } from './drawing.ts';
@@ -89,6 +89,10 @@ export type Teacher = (model: MMAR, options: TeachOptions) => AsyncGenerator<Tea
  */
 export async function loadMMAR(from: Source | Checkpoint, options: LoadOptions): Promise<MMAR> {
   const { device, precision = 'bf16', available = Infinity, learns, patch, onProgress, signal } = options;
+  if (typeof from !== 'object' || from === null || !('tensors' in from || typeof from.size === 'function'))
+    throw new MMARError('usage', `${String(from)} is no place of a model; give a path, a URL or a model of the Hub`);
+  if (precision !== 'bf16' && precision !== 'f32')
+    throw new MMARError('usage', `precision is ${String(precision)}; give bf16 or f32`);
   const checkpoint = 'tensors' in from ? from : await openCheckpoint(from, signal);
   const config = await readConfig(checkpoint, signal);
   const system = planSystem(checkpoint, config, precision, device.maxBinding, learns);
@@ -200,7 +204,10 @@ export class MMAR implements Model {
   }
 
   async *generateStream(options: GenerateOptions | BatchOptions = {}): AsyncGenerator<GenerateStep, Drawn[]> {
+    checkOptions(options);
     const { prompt = '', signal } = options;
+    if ('seeds' in options && !Array.isArray(options.seeds))
+      throw new MMARError('usage', `seeds is ${String(options.seeds)}; give a list of whole numbers`);
     const seeds = 'seeds' in options ? [...options.seeds] : [(options as GenerateOptions).seed ?? 0];
     for (const seed of seeds) checkSeed(seed, 'seeds' in options ? 'one of seeds' : 'seed');
     if (!seeds.length) throw new MMARError('usage', 'seeds is empty; give one or more');
@@ -262,6 +269,7 @@ export class MMAR implements Model {
   }
 
   async *describeStream(options: DescribeOptions): AsyncGenerator<Piece, Answer> {
+    checkOptions(options);
     const { image, question = 'What is this?', signal } = options;
     const read = async (tokenizer: TextTokenizer) => {
       const { before, after } = tokenizer.readingPrompt(question);
@@ -277,6 +285,7 @@ export class MMAR implements Model {
   }
 
   async *chatStream(options: ChatOptions): AsyncGenerator<Piece, Answer> {
+    checkOptions(options);
     return yield* this.answer(async (tokenizer) => [{ ids: conversation(tokenizer, options.messages) }], options);
   }
 
@@ -315,7 +324,9 @@ export class MMAR implements Model {
   }
 
   /** A picture's tokens; it is resized and centre-cropped to the model's size. */
-  async encode({ image, signal }: EncodeOptions): Promise<EncodedImage> {
+  async encode(options: EncodeOptions): Promise<EncodedImage> {
+    checkOptions(options);
+    const { image, signal } = options;
     const { resolution } = this.config.image_tokenizer;
     const pixels = async () => pictureToPixels(await pictureOf(image, this.options.platform, signal), resolution);
     const { tokens, codes } = await this.codec.encode(pixels, signal);
@@ -328,8 +339,9 @@ export class MMAR implements Model {
   }
 
   /** The picture of tokens. */
-  async decode({ tokens, signal }: DecodeOptions): Promise<{ picture: Picture }> {
-    return { picture: await this.pictureOfTokens(tokens, signal) };
+  async decode(options: DecodeOptions): Promise<{ picture: Picture }> {
+    checkOptions(options);
+    return { picture: await this.pictureOfTokens(options.tokens, options.signal) };
   }
 
   private async pictureOfTokens(tokens: ArrayLike<number>, signal?: AbortSignal): Promise<Picture> {

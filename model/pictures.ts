@@ -18,7 +18,8 @@ export async function pictureOf(image: ImageInput, given?: Platform, signal?: Ab
   if (typeof ImageBitmap !== 'undefined' && image instanceof ImageBitmap) return fromBitmap(image);
   const { width, height, data } = (image ?? {}) as Picture;
   const count = (n: unknown) => Number.isSafeInteger(n) && (n as number) > 0;
-  if (count(width) && count(height) && data?.length === 4 * width * height) return { width, height, data };
+  const list = ArrayBuffer.isView(data) || Array.isArray(data);
+  if (count(width) && count(height) && list && data.length === 4 * width * height) return { width, height, data };
   throw new MMARError(
     'picture',
     `image is ${image === null ? 'null' : typeof image === 'object' ? 'an object of another kind' : typeof image}; give a picture { width, height, data }, a Blob, ImageData, ImageBitmap, bytes, a path or a URL`,

@@ -1,4 +1,4 @@
-import { MMARError } from '../base/error.ts';
+import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Source } from '../base/platform.ts';
 
 const hubId = /^[\w.-]+\/[\w.-]+$/;
@@ -31,6 +31,7 @@ export async function openPlace(place: string, open: (where: string) => Source, 
   await here.close();
   const hub = open(hubFolder(place));
   const size = await hub.size('config.json', signal).catch((cause: Error) => {
+    checkCancelled(signal);
     throw new MMARError(
       'file',
       `${place} is not here, and the Hub was not reached (${cause.message}); give a path, a URL or a model of the Hub`,

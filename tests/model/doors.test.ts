@@ -152,6 +152,21 @@ test('each seed has its picture, which is that of its order and its noise', asyn
   assert.equal(tokens, two.tokens);
 });
 
+test('what is no request is refused in words', async () => {
+  const wrong = [null, 5, 'rocket', { seeds: 5 }, { signal: 5 }] as unknown as { prompt: string }[];
+  for (const options of wrong) await refused(() => model.generate(options), 'usage');
+  const nothing = undefined as never;
+  const calls = ['describe', 'chat', 'encode', 'decode'] as const;
+  for (const call of calls)
+    assert.match(await refused(() => model[call](nothing) as Promise<unknown>, 'usage'), /undefined; give an object/);
+  const huge = { width: 1e9, height: 1e9, data: { length: 4e18 } as unknown as Uint8ClampedArray };
+  await refused(() => model.describe({ image: huge }), 'picture');
+  for (const from of [undefined, null, 5, {}])
+    assert.match(await refused(() => loadMMAR(from as never, { device }), 'usage'), /is no place of a model/);
+  const aborted = AbortSignal.abort();
+  await refused(() => openPlace('nobody/nothing', nodePlatform.source, aborted), 'cancelled');
+});
+
 test('a picture that leaves the numbers of f32 is refused, not shown black', async () => {
   for (const setting of ['cfg', 'temperature'])
     assert.match(

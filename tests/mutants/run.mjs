@@ -58,17 +58,23 @@ async function makeCopy() {
 
 /** Tests that run now: they go when this process goes, with what they started. */
 const running = new Set();
-function kill(child) {
+function signal(child, name) {
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(-child.pid, name);
   } catch {
     // It has ended.
   }
 }
+
+/** Ends a test: one that can closes its browser, and nobody waits for one that cannot. */
+function kill(child) {
+  signal(child, 'SIGTERM');
+  setTimeout(signal, 3000, child, 'SIGKILL').unref();
+}
 process.on('exit', () => {
   for (const child of running) kill(child);
 });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => process.exit(130));
 
 /** The test runner, which leaves out the tests whose names `MMAR_ONLY` does not match. */
 const someTests = {
@@ -177,7 +183,7 @@ const list = [...groups.values()].sort((a, b) => b.length - a.length);
 async function work() {
   const copy = await makeCopy();
   for (let group = list.shift(); group; group = list.shift()) {
-    const sound = await outcome(copy, group[0], 120);
+    const sound = await outcome(copy, group[0], 300);
     const { test, only } = group[0];
     console.log(`  ${test} ${only}: ${sound.how} without a mistake (${sound.seconds.toFixed(1)} s)`);
     if (sound.how !== 'passed') useless.push(...group.map(nameOf));

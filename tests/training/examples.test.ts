@@ -19,6 +19,11 @@ test('a number depends on seed, step, purpose and index alone', () => {
   assert.is(new Set([first(1, 2, 'mask', 3), ...others]).size, 5);
 });
 
+test('an order may keep a place', () => {
+  const orders = Array.from({ length: 50 }, (_, i) => new Draws(1, i, 'order').permutation(4));
+  assert.ok(orders.some((order) => order.some((to, from) => to === from)));
+});
+
 test('noise is normal', () => {
   const noise = drawNoise(5, 0, 0, 100_000),
     mean = noise.reduce((sum, x) => sum + x, 0) / noise.length,
