@@ -20,7 +20,7 @@ const beneath: Record<string, string[]> = {
   web: ['bench', 'training', 'numerics', 'platform', ...model],
 };
 /** Programs that a developer runs, and so doors: they bring Node's platform and may share what the command line has. */
-const doors = ['bench/model.ts', 'bench/train.ts', 'bench/harness.ts'];
+const doors = ['bench/draw.ts', 'bench/model.ts', 'bench/train.ts', 'bench/harness.ts'];
 
 interface Import {
   from: string;
