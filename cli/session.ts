@@ -27,17 +27,17 @@ export interface Session {
 
 /**
  * Loads the model that the options name, hands it to `use`, and lets go of all of it whatever happens.
- * @param check looks at the config before anything large is loaded
+ * @param check looks at the config, the checkpoint and the device before anything large is loaded
  * @param other opens another checkpoint than the options name
  */
 export function withModel<T>(
   options: CommonOptions,
   use: (session: Session) => Promise<T>,
-  check?: (config: Config) => void,
+  check?: (config: Config, opened: Opened) => void | Promise<void>,
   other?: () => Promise<Checkpoint>,
 ): Promise<T> {
   const load = async (opened: Opened): Promise<T> => {
-    check?.(await readConfig(opened.checkpoint, opened.signal));
+    await check?.(await readConfig(opened.checkpoint, opened.signal), opened);
     if (options.tune !== false && !options.learns) await tuneModel(opened);
     const model = await loadMMAR(opened.checkpoint, {
       precision: options.precision,

@@ -148,10 +148,10 @@ export class MMAR implements Model {
   /** Use `loadMMAR`. */
   constructor(
     readonly device: Device,
-    private readonly checkpoint: Checkpoint,
+    readonly checkpoint: Checkpoint,
     readonly system: System,
     generation: Record<string, unknown>,
-    private readonly options: Pick<LoadOptions, 'platform' | 'teacher' | 'closed'> = {},
+    private readonly options: Pick<LoadOptions, 'available' | 'platform' | 'teacher' | 'closed'> = {},
   ) {
     this.config = system.config;
     this.settingsTable = system.settings;
@@ -168,6 +168,11 @@ export class MMAR implements Model {
         `the graphics device was lost (${reason || 'unknown'})${message ? `: ${message.split('\n')[0]}` : ''}`,
       );
     });
+  }
+
+  /** Bytes that the device can hold, as far as it is known. */
+  get available(): number {
+    return this.options.available ?? Infinity;
   }
 
   /** The text tokenizer, loaded when it is first asked for. */

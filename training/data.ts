@@ -3,7 +3,7 @@ import type { Platform, Source } from '../base/platform.ts';
 import { type Checkpoint, readText } from '../loaders/checkpoint.ts';
 import { readHeader, readTensor, safetensorsBytes, toF32 } from '../loaders/safetensors.ts';
 import type { MMAR } from '../model/mmar.ts';
-import type { Item } from './examples.ts';
+import { type Item, question as what } from './examples.ts';
 
 /** A picture of the data folder and its words, as `metadata.jsonl` has them (spec: training.md, section 6). */
 export interface Entry extends Omit<Item, 'tokens'> {
@@ -48,7 +48,7 @@ function parseLine(line: string, place: string): Entry {
     return refuse(`file_name is ${JSON.stringify(file_name)}; give a picture's name`);
   const texts = list('text', text);
   if (question === undefined && answer === undefined)
-    return { file_name, texts, questions: texts.map((answer) => ({ question: 'What is this?', answer })) };
+    return { file_name, texts, questions: texts.map((answer) => ({ question: what, answer })) };
   const questions = list('question', question),
     answers = list('answer', answer);
   if (questions.length !== answers.length)

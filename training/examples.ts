@@ -11,6 +11,15 @@ export interface Item {
   questions: { question: string; answer: string }[];
 }
 
+/** What a picture is asked where its words have no question. */
+export const question = 'What is this?';
+
+/** A picture's words where there are no others: what it is drawn from is what it shows. */
+export const wordsOf = (text: string): Omit<Item, 'tokens'> => ({
+  texts: [text],
+  questions: [{ question, answer: text }],
+});
+
 /** What one example of a step is: spec training.md, section 2. */
 export type Example = { item: Item; index: number } & (
   | { task: 'generation'; prompt: string }

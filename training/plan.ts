@@ -1,9 +1,11 @@
+import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { dryDevice } from '../engine/dry.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { loadTokenizer } from '../loaders/tokenizer.ts';
 import type { Config } from '../model/config.ts';
 import { ImageCodec } from '../model/image_codec.ts';
+import { gigabytes } from '../model/plan.ts';
 import { planSystem } from '../model/variants/index.ts';
 import type { Activations } from '../model/weights.ts';
 import { Batches } from './batch.ts';
@@ -97,6 +99,26 @@ export async function planTraining(
     state: on.memory.held - counted,
     peak: on.memory.peak,
   };
+}
+
+/**
+ * Whether a run's blocks must be recomputed for it to fit into `there` bytes, before anything of it is made. Throws `adapter`
+ * where it does not fit even so.
+ * @param remedy what would take less
+ */
+export async function mustRecompute(
+  there: number,
+  planned: (recompute: boolean) => Promise<TrainingPlan>,
+  remedy: string,
+): Promise<boolean> {
+  if (there === Infinity || (await planned(false)).peak <= there) return false;
+  const { peak, weights, activations } = await planned(true);
+  if (peak <= there) return true;
+  const least = `${gigabytes(peak)} on the device (weights ${gigabytes(weights)}, activations ${gigabytes(activations)})`;
+  throw new MMARError(
+    'adapter',
+    `to learn this takes ${least}, blocks recomputed, and ${gigabytes(Math.max(0, there))} are there; ${remedy}`,
+  );
 }
 
 const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);

@@ -1,7 +1,5 @@
 import type { MMAR } from '../model/mmar.ts';
-import type { Item } from './examples.ts';
-
-const question = 'What is this?';
+import { type Item, question, wordsOf } from './examples.ts';
 
 /**
  * Pictures that the model draws of what it knows, to be mixed in so that it forgets nothing: of `prompts` in turn where there are
@@ -34,7 +32,7 @@ export async function rehearseOne(
   const prompt = prompts.length ? prompts[i % prompts.length] : '';
   const { tokens, codes } = await model.generate({ prompt, seed: seed + i, cfg: prompt ? undefined : 1, signal });
   const name = prompt || (await read(model, tokens, signal));
-  return { tokens: codes ?? tokens, texts: [name], questions: [{ question, answer: name }] };
+  return { tokens: codes ?? tokens, ...wordsOf(name) };
 }
 
 async function read(model: MMAR, tokens: Float32Array, signal?: AbortSignal): Promise<string> {

@@ -3,10 +3,11 @@ import { memorySource } from '../loaders/memory_source.ts';
 import { safetensorsBytes } from '../loaders/safetensors.ts';
 import type { Taught, TeachExample, TeachOptions, TeachStep } from '../model/api.ts';
 import type { MMAR } from '../model/mmar.ts';
-import type { Item } from './examples.ts';
+import { type Item, wordsOf } from './examples.ts';
+import { mustRecompute, planTraining } from './plan.ts';
 import { rehearseOne } from './rehearsal.ts';
 import { type Progress, TrainingRun } from './run.ts';
-import { trainingSettings } from './settings.ts';
+import { type TrainingSettings, trainingSettings } from './settings.ts';
 import { learnedTensors } from './state.ts';
 
 /**
@@ -17,16 +18,29 @@ export async function* teachStream(model: MMAR, options: TeachOptions): AsyncGen
   const { steps = 150, batch = 8, microBatch = 1, lr, seed = 0, learn = 'paper' } = options;
   const settings = trainingSettings({ steps, batch, micro_batch: microBatch, seed, ...(lr !== undefined && { lr }) });
   checkExamples(options.examples);
+  const recompute = await fits(model, options, settings);
   const merged = await model.patches.separate();
   try {
     const items = yield* looked(model, options);
     const rehearsed = yield* known(model, options);
-    const run = await TrainingRun.begin(model, { items, rehearsed }, settings, learn);
+    const run = await TrainingRun.begin(model, { items, rehearsed }, settings, learn, recompute);
     const patch = yield* learned(model, run, options);
     return { patch, steps };
   } finally {
     if (merged) await model.patches.merge();
   }
+}
+
+/** Whether blocks are recomputed; throws where the lesson would not fit beside the model. */
+function fits(model: MMAR, { examples, known = [], learn = 'paper' }: TeachOptions, settings: TrainingSettings) {
+  const { device, config, checkpoint, system } = model;
+  const precision = system.weights.activations;
+  const words = [...examples.map(({ prompt }) => prompt.trim()), ...known].map(wordsOf);
+  return mustRecompute(
+    model.available,
+    (recompute) => planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute }),
+    'take a smaller batch at once, or let less learn',
+  );
 }
 
 function checkExamples(examples: readonly TeachExample[]): void {
@@ -39,8 +53,7 @@ async function* looked(model: MMAR, { examples, signal }: TeachOptions): AsyncGe
   const items: Item[] = [];
   for (const { image, prompt } of examples) {
     const { tokens, codes } = await model.encode({ image, signal });
-    const text = prompt.trim();
-    items.push({ tokens: codes ?? tokens, texts: [text], questions: [{ question: 'What is this?', answer: text }] });
+    items.push({ tokens: codes ?? tokens, ...wordsOf(prompt.trim()) });
     yield { stage: 'looking', step: items.length, total: examples.length };
   }
   return items;

@@ -8,9 +8,10 @@ import { withSettings } from '../../model/overrides.ts';
 import { randomCheckpoint } from '../../model/random_weights.ts';
 import { availableMemory } from '../../platform/memory.ts';
 import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
-import { encodeEntries, readMetadata } from '../../training/data.ts';
+import { type Entry, encodeEntries, readMetadata } from '../../training/data.ts';
+import { wordsOf } from '../../training/examples.ts';
 import type { Learn } from '../../training/learned.ts';
-import { planTraining } from '../../training/plan.ts';
+import { mustRecompute, planTraining } from '../../training/plan.ts';
 import { rehearse } from '../../training/rehearsal.ts';
 import { type Data, TrainingRun } from '../../training/run.ts';
 import { settingRanges, type TrainingSettings, trainingSettings } from '../../training/settings.ts';
@@ -117,9 +118,12 @@ async function train(data: string, options: Options): Promise<void> {
   folder.open(options.resume === true);
   const saved = options.resume ? await folder.saved() : undefined,
     settings = saved ? { ...(JSON.parse(saved.options) as TrainingSettings), steps: given.steps } : given;
+  let recompute = false;
+  const fits = async (_: unknown, opened: Opened): Promise<void> => {
+    recompute = await recomputes(data, settings, learn, options, opened);
+  };
   const learning = async (session: Session): Promise<void> => {
     const items = await readItems(data, folder, settings, options, session),
-      recompute = await mustRecompute(items, settings, learn, options, session),
       run = await TrainingRun.begin(session.model, items, settings, learn, recompute);
     try {
       if (saved) await folder.resume(session.model.device, run, saved.step);
@@ -129,15 +133,14 @@ async function train(data: string, options: Options): Promise<void> {
     }
   };
   const other = options.fromScratch === undefined ? undefined : () => fromScratch(options, settings.seed);
-  await withModel({ ...options, learns: true }, learning, undefined, other);
+  await withModel({ ...options, learns: true }, learning, fits, other);
 }
 
 /** Counts what the run would take on the adapter, whose limits it keeps to; nothing is loaded. */
 async function showPlan(data: string, settings: TrainingSettings, learn: Learn, options: Options): Promise<void> {
   const other = options.fromScratch === undefined ? undefined : () => fromScratch(options, settings.seed);
   const show = async ({ checkpoint, device, adapter, signal }: Opened): Promise<void> => {
-    const source = nodePlatform.source(data),
-      words = await readMetadata(source, signal).finally(() => source.close()),
+    const words = await readWords(data, signal),
       config = await readConfig(checkpoint, signal),
       { precision } = options;
     const planned = (recompute: boolean) =>
@@ -157,27 +160,38 @@ async function showPlan(data: string, settings: TrainingSettings, learn: Learn, 
 }
 
 /** Whether blocks are recomputed: as the options say, or where the run would else take more memory than is there. */
-async function mustRecompute(
-  { items, rehearsed = [], heldOut = [] }: Data,
+async function recomputes(
+  data: string,
   settings: TrainingSettings,
   learn: Learn,
-  { recompute, memory, precision }: Options,
-  { model, checkpoint, signal }: Session,
+  { recompute, memory, precision, known }: Options,
+  { device, checkpoint, signal }: Opened,
 ): Promise<boolean> {
-  const { device } = model,
-    there = memory === undefined ? (device.software ? availableMemory() : Infinity) : memory * 1e6;
-  if (recompute || there === Infinity) return recompute === true;
+  const there = memory === undefined ? (device.software ? availableMemory() : Infinity) : memory * 1e6;
+  if (recompute) return true;
   const config = await readConfig(checkpoint, signal),
-    words = [...items, ...rehearsed, ...heldOut];
-  const peak = async (recompute: boolean): Promise<number> =>
-    (await planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute })).peak;
-  if ((await peak(false)) <= there) return false;
-  const least = await peak(true);
-  if (least <= there) return true;
-  throw new MMARError(
-    'adapter',
-    `this run takes ${megabytes(least)} on the device, blocks recomputed, and ${megabytes(there)} are there; lower --micro-batch or --draws, or let less learn`,
+    words = [...(await readWords(data, signal)), ...readKnown(known).map(wordsOf)];
+  return mustRecompute(
+    there,
+    (recompute) => planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute }),
+    'lower --micro-batch or --draws, let less learn, or give more --memory if there is more',
   );
+}
+
+async function readWords(data: string, signal: AbortSignal): Promise<Entry[]> {
+  const source = nodePlatform.source(data);
+  return readMetadata(source, signal).finally(() => source.close());
+}
+
+/** Prompts to rehearse, one a line. */
+function readKnown(file: string | undefined): string[] {
+  if (!file) return [];
+  try {
+    const lines = fs.readFileSync(file, 'utf8').split('\n');
+    return lines.map((line) => line.trim()).filter(Boolean);
+  } catch (cause) {
+    throw new MMARError('file', `--known ${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** Random weights for a config; the image tokenizer, which never learns, is that of --model where it has the same shape. */
@@ -285,13 +299,7 @@ async function readItems(
       signal,
     );
     const kept = all.length - Math.floor(heldOut * all.length);
-    const prompts = known
-      ? fs
-          .readFileSync(known, 'utf8')
-          .split('\n')
-          .map((line) => line.trim())
-          .filter(Boolean)
-      : [];
+    const prompts = readKnown(known);
     if (count) progress.start('rehearsing', count);
     const rehearsed = await rehearse(model, count, prompts, settings.seed, (done) => progress.update(done), signal);
     return { items: all.slice(0, kept), rehearsed, heldOut: all.slice(kept) };

@@ -182,8 +182,8 @@ test('a run that would not fit recomputes, or is refused before it begins', asyn
   assert.is(less.code, 0, less.stderr);
   assert.ok(bits(kept).equals(bits(less)));
   assert.is(none.code, 1);
-  assert.match(none.stderr, /this run takes .*, blocks recomputed, and .* are there; lower --micro-batch/);
-  assert.not(fs.existsSync(path.join(none.out, 'state.safetensors')));
+  assert.match(none.stderr, /to learn this takes .*, blocks recomputed, and .* are there; lower --micro-batch/);
+  assert.equal(fs.readdirSync(none.out), [], 'nothing was looked at before');
 });
 
 test('what is wrong is named, and what was saved stays', async () => {
@@ -204,6 +204,8 @@ test('what is wrong is named, and what was saved stays', async () => {
   await refused([wrong, '--out', path.join(cwd, 'other')], /has no a\.png, which metadata\.jsonl names/);
   fs.writeFileSync(path.join(wrong, 'a.png'), 'no picture');
   await refused([wrong, '--out', path.join(cwd, 'other')], /a\.png is no picture that mmar reads/);
+  const known = ['--known', path.join(cwd, 'no.txt'), '--rehearse', '1'];
+  await refused([data, '--out', path.join(cwd, 'other'), ...known], /--known .*no\.txt cannot be read/);
   fs.appendFileSync(path.join(wrong, 'metadata.jsonl'), '{"file_name": "b.png", "text": 3}\n');
   await refused([wrong, '--out', path.join(cwd, 'other')], /line 2: text is 3; give a text or a list of texts/);
   assert.ok(fs.readFileSync(path.join(out, 'state.safetensors')).equals(saved));
