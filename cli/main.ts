@@ -82,6 +82,7 @@ process.stdout.once('error', (error: NodeJS.ErrnoException) => {
   fail(cannot('write', 'the output', error));
 });
 process.stderr.on('error', () => {}); // nobody hears it
+process.stderr.on('error', () => {}); // nobody is told any more: a word about it would fail, too, and so on
 process.on('uncaughtException', fail);
 stopOnSignals();
 try {

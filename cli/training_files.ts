@@ -48,7 +48,14 @@ export class TrainingFolder {
       );
     if (!there && resume)
       throw new MMARError('file', `${this.folder} has no ${stateFile} to resume from; begin without --resume`);
-    fs.mkdirSync(this.folder, { recursive: true });
+    try {
+      fs.mkdirSync(this.folder, { recursive: true });
+      fs.accessSync(this.folder, fs.constants.W_OK);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      const problem = code === 'EEXIST' ? 'is a file' : `cannot be written (${code})`;
+      throw new MMARError('file', `--out ${this.folder} ${problem}; give a folder that can be`, { cause });
+    }
     if (!resume) fs.rmSync(this.path('log.jsonl'), { force: true }); // of a run that was stopped before its first save
   }
 

@@ -196,6 +196,9 @@ test('what is wrong is named, and what was saved stays', async () => {
   const saved = fs.readFileSync(path.join(out, 'state.safetensors'));
   await refused([data, '--out', out], /holds a run already; give --resume/);
   await refused([data, '--out', path.join(cwd, 'none'), '--resume'], /has no state\.safetensors to resume from/);
+  const file = path.join(data, 'metadata.jsonl');
+  await refused([data, '--out', file], /--out .*metadata\.jsonl is a file; give a folder/);
+  await refused([data, '--out', path.join(file, 'run')], /--out .*run cannot be written \(ENOTDIR\); give a folder/);
   await refused([cwd, '--out', path.join(cwd, 'other')], /has no metadata\.jsonl; write one/);
   await refused([data, '--out', path.join(cwd, 'other'), '--learn', 'nothing.*'], /no tensor is called nothing\.\*/);
   const wrong = path.join(cwd, 'wrong');
