@@ -65,21 +65,24 @@ fn only(v: vec4<f32>, quad: u32, cols: u32) -> vec4<f32> {
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let token = min(group.y * groups.x + group.x, shape.tokens - 1u);
+  // Compilers unroll loops whose bounds they know, and run out of registers.
+  let h_end = (shape.h_cols + 3u) / 4u;
+  let x_end = (shape.x_cols + 3u) / 4u;
 #for b in ${branches}
   {
     let r = token + #bu * shape.tokens;
     var s = vec4<f32>();
-    for (var i = lane; i < h_quads; i += ${lanes}u) {
+    for (var i = lane; i < h_end; i += ${lanes}u) {
       s += from_${x}(h[r * h_quads + i]);
     }
     let mean = workgroup_sum((s.x + s.y) + (s.z + s.w), lane) / f32(shape.h_cols);
     var d = vec4<f32>();
-    for (var i = lane; i < h_quads; i += ${lanes}u) {
+    for (var i = lane; i < h_end; i += ${lanes}u) {
       let v = only(from_${x}(h[r * h_quads + i]) - mean, i, shape.h_cols);
       d += v * v;
     }
     let inverse = 1.0 / sqrt(workgroup_sum((d.x + d.y) + (d.z + d.w), lane) / f32(shape.h_cols) + shape.eps);
-    for (var i = lane; i < h_quads; i += ${lanes}u) {
+    for (var i = lane; i < h_end; i += ${lanes}u) {
       let m = r * shape.modulation_pitch + i;
       var v = (from_${x}(h[r * h_quads + i]) - mean) * inverse;
       v = v * (1.0 + from_${x}(modulation[m + shape.scale])) + from_${x}(modulation[m + shape.shift]);
@@ -91,7 +94,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
   let now = step[0] + shape.offset;
   let coefficient = coefficients[now];
-  for (var first = 0u; first < x_quads; first += ${lanes}u / ${finalParts}u) {
+  for (var first = 0u; first < x_end; first += ${lanes}u / ${finalParts}u) {
     let quad = first + lane / ${finalParts}u;
 #for n in 4
     let row#n = min(4u * quad + #nu, shape.x_cols - 1u) * h_quads;
@@ -99,7 +102,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 #for b in ${branches}
     var u#b = vec4<f32>();
 #endfor
-    for (var k = lane % ${finalParts}u; k < h_quads; k += ${finalParts}u) {
+    for (var k = lane % ${finalParts}u; k < h_end; k += ${finalParts}u) {
 #for n in 4
       let w#n = from_${w}(final_weight[row#n + k]);
 #endfor
@@ -141,13 +144,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   workgroupBarrier();
 
-  for (var first = 0u; first < h_quads; first += ${lanes}u / ${inputParts}u) {
+  for (var first = 0u; first < h_end; first += ${lanes}u / ${inputParts}u) {
     let quad = first + lane / ${inputParts}u;
 #for n in 4
     let row#n = min(4u * quad + #nu, shape.h_cols - 1u) * x_quads;
 #endfor
     var c = vec4<f32>();
-    for (var k = lane % ${inputParts}u; k < x_quads; k += ${inputParts}u) {
+    for (var k = lane % ${inputParts}u; k < x_end; k += ${inputParts}u) {
 #for n in 4
       let w#n = from_${w}(input_weight[row#n + k]);
 #endfor
