@@ -1,6 +1,6 @@
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
-import { type Expanded, preprocess } from '../engine/preprocessor.ts';
+import { type Expanded, type Place, preprocess, type ShaderSource, SourceError } from '../engine/preprocessor.ts';
 import type { Candidate, Program } from '../engine/program.ts';
 import { namedConfig } from './configs.ts';
 import { difference, rowOf, tolerance } from './kernels.ts';
@@ -23,12 +23,18 @@ export interface Target {
   config?: string;
 }
 
+/** What is wrong with a source: at a line of it, counted from 1, or at line 0 with the whole of it. */
+export interface SourceFault {
+  line: number;
+  message: string;
+}
+
 /** What a shader of one's own was found to be. */
 export interface Verdict {
-  /** What the compiler says, by line of the source; empty where it compiles. */
-  errors: { line: number; message: string }[];
-  /** The loop that does not end, and the turns after which it was left; such a shader is not run as it is. */
-  endless?: { line: number; turns: number };
+  /** Why it does not compile; empty where it does. */
+  errors: SourceFault[];
+  /** The loop that does not end; such a shader is not run as it is. */
+  endless?: SourceFault;
   /** The largest difference from the plain kernel's result, over an element's size; absent where it does not compile. */
   difference?: number;
   correct?: boolean;
@@ -65,9 +71,21 @@ export async function findTarget(
   return { shape, candidate };
 }
 
-/** A candidate's source as it is compiled, with the number of workgroups as a first line that `tryShader` reads. */
-export const sourceOf = ({ source, constants, workgroups: [x, y = 1, z = 1] }: Candidate): string =>
-  `// workgroups ${x} ${y} ${z}\n${preprocess(source, constants).code}`;
+/** A source with all of its constants, files and branches filled in, or the file that a person wrote. */
+export type SourceForm = 'compiled' | 'written';
+
+/**
+ * A candidate's source, to change: its first line is the number of workgroups, which `tryShader` reads. As it is written, a
+ * second one says what its constants are.
+ */
+export function sourceOf({ source, constants, workgroups }: Candidate, form: SourceForm): string {
+  const [x, y = 1, z = 1] = workgroups;
+  const first = `// workgroups ${x} ${y} ${z}\n`;
+  if (form === 'compiled') return first + preprocess(source, constants).code;
+  const values = Object.entries(constants ?? {}).map(([name, value]) => `${name} = ${value}`);
+  const second = values.length ? `// constants: ${values.join(', ')}\n` : '';
+  return first + second + source.text;
+}
 
 /** The number of workgroups that a source asks for; that of the kernel in whose place it stands, where it says none. */
 function workgroupsOf(wgsl: string, { workgroups }: Candidate): Candidate['workgroups'] {
@@ -75,7 +93,13 @@ function workgroupsOf(wgsl: string, { workgroups }: Candidate): Candidate['workg
   return said ? [Number(said[1]), Number(said[2]), Number(said[3])] : workgroups;
 }
 
-/** Compiles a shader in a kernel's place, compares what it computes with the plain kernel's result, and times it against ours. */
+/** What a shader of one's own is called where a place in it is told. */
+const yourFile = 'yours.wgsl';
+
+/**
+ * Compiles a shader in a kernel's place, compares what it computes with the plain kernel's result, and times it against ours.
+ * @param wgsl as it is compiled or as it is written: what it includes and its constants are those of the kernel
+ */
 export async function tryShader(
   watch: Stopwatch,
   wgsl: string,
@@ -84,8 +108,8 @@ export async function tryShader(
 ): Promise<Verdict> {
   const { device } = watch,
     { shape, candidate } = await findTarget(device, target);
-  const source = { ...candidate.source, file: 'yours.wgsl', text: wgsl },
-    errors = await compileErrors(device, preprocess(source, candidate.constants), layoutOf(shape));
+  const source: ShaderSource = { ...candidate.source, file: yourFile, text: wgsl };
+  const errors = await sourceErrors(device, source, candidate.constants, layoutOf(shape));
   if (errors.length) return { errors, rows: [] };
   const own: Candidate = {
     ...candidate,
@@ -128,7 +152,7 @@ function turnsOf(shape: RecordedShape, { workgroups: [x, y = 1, z = 1] }: Candid
 }
 
 /** Runs a program with its loops guarded; tells the loop that reached so many turns. */
-async function endlessLoop(device: Device, { steps }: Program, turns: number): Promise<Verdict['endless']> {
+async function endlessLoop(device: Device, { steps }: Program, turns: number): Promise<SourceFault | undefined> {
   const { gpu } = device,
     [{ dispatch, layout }] = steps,
     { code, places } = preprocess(dispatch.source, dispatch.constants),
@@ -160,22 +184,45 @@ async function endlessLoop(device: Device, { steps }: Program, turns: number): P
     pass.end();
     gpu.queue.submit([encoder.finish()]);
     const words = new Uint32Array(await device.readRows(flag));
-    return words[1] ? { line: places[words[1] - 1].line, turns: words[0] } : undefined;
+    const [turns, line] = words;
+    const left = `this loop does not end: it was left after ${turns.toLocaleString('en')} turns`;
+    return line ? faultAt(places[line - 1], left) : undefined;
   } finally {
     device.release(flag);
   }
 }
 
-/** What is said of a loop without an end. */
-export const endlessWords = ({ turns }: NonNullable<Verdict['endless']>): string =>
-  `this loop does not end: it was left after ${turns.toLocaleString('en')} turns`;
-
 /** How a shape's operands are bound. */
 export const layoutOf = ({ dispatch: { read, write, uniforms } }: RecordedShape): string =>
   'r'.repeat(read.length) + 'w'.repeat(write.length) + (uniforms.length ? 'u' : '');
 
+/** What is wrong with a source, by its lines: what cannot be expanded, or what the compiler says of it. */
+async function sourceErrors(
+  device: Device,
+  source: ShaderSource,
+  constants: Candidate['constants'],
+  layout: string,
+): Promise<SourceFault[]> {
+  try {
+    return await compileErrors(device, preprocess(source, constants), layout);
+  } catch (error) {
+    if (error instanceof SourceError) return [faultAt(error.place, error.fault)];
+    throw error;
+  }
+}
+
+/** What a compiler says without the excerpt that Naga draws below it: that has lines of the expanded source. */
+function plain(message: string): string {
+  const [first, ...more] = message.trim().split('\n');
+  return [first, ...more.filter((line) => /^\s*= /.test(line))].join(' ').replace(/\s+/g, ' ');
+}
+
+/** A fault at a line of one's own source, or in a file that it includes. */
+const faultAt = ({ file, line }: Place, message: string): SourceFault =>
+  file === yourFile ? { line, message } : { line: 0, message: `${file}:${line}: ${message}` };
+
 /** What is wrong with a source, by its lines; what a pipeline of it is refused for stands at line 0. */
-async function compileErrors(device: Device, { code, places }: Expanded, layout: string): Promise<Verdict['errors']> {
+async function compileErrors(device: Device, { code, places }: Expanded, layout: string): Promise<SourceFault[]> {
   const { gpu } = device;
   gpu.pushErrorScope('validation');
   const module = gpu.createShaderModule({ label: 'yours', code });
@@ -183,12 +230,7 @@ async function compileErrors(device: Device, { code, places }: Expanded, layout:
   const { messages } = await module.getCompilationInfo();
   const errors = messages
     .filter(({ type }) => type === 'error')
-    .map(({ lineNum, message }) => {
-      const { file, line } = places[lineNum - 1] ?? { file: 'yours.wgsl', line: 0 };
-      return file === 'yours.wgsl'
-        ? { line, message: message.trim() }
-        : { line: 0, message: `${file}:${line}: ${message.trim()}` };
-    });
+    .map(({ lineNum, message }) => faultAt(places[lineNum - 1] ?? { file: yourFile, line: 0 }, plain(message)));
   if (errors.length) return errors;
   try {
     const bindGroupLayouts = [device.pipelines.bindGroupLayout(layout)];

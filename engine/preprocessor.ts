@@ -24,6 +24,17 @@ export interface Expanded {
   places: Place[];
 }
 
+/** A line that cannot be expanded. */
+export class SourceError extends MMARError {
+  constructor(
+    readonly place: Place,
+    /** What is wrong, without the place. */
+    readonly fault: string,
+  ) {
+    super('usage', `${place.file}:${place.line}: ${fault}`);
+  }
+}
+
 interface Line extends Place {
   text: string;
 }
@@ -36,7 +47,7 @@ interface Line extends Place {
  * - `#for i in N` … `#endfor` repeats lines with `#i` as 0, 1 … N-1 (`#iu` for a u32), or, with words in place of N, as each of
  *   these: WGSL has no way to ask for an unrolled loop, and compilers leave arrays indexed in a loop in slow memory.
  *
- * Throws `usage` naming file and line of what cannot be expanded.
+ * Throws a `SourceError` at what cannot be expanded.
  */
 export function preprocess(source: ShaderSource, constants: Constants = {}): Expanded {
   const lines = unroll(choose(include(source, new Set()), constants));
@@ -46,8 +57,7 @@ export function preprocess(source: ShaderSource, constants: Constants = {}): Exp
   };
 }
 
-const fault = ({ file, line }: Place, message: string): MMARError =>
-  new MMARError('usage', `${file}:${line}: ${message}`);
+const fault = ({ file, line }: Place, message: string): SourceError => new SourceError({ file, line }, message);
 
 function include(source: ShaderSource, seen: Set<string>): Line[] {
   const { file, text, includes = {} } = source;
@@ -63,8 +73,30 @@ function include(source: ShaderSource, seen: Set<string>): Line[] {
   });
 }
 
+/** Sees that each `#if` and `#elif` has its constant, and each `#if` its `#endif`. */
+function checkBranches(lines: Line[]): void {
+  const open: { line: Line; last: boolean }[] = [];
+  for (const line of lines) {
+    const [, directive] = /^\s*#(if|elif|else|endif)\b/.exec(line.text) ?? [];
+    if (!directive) continue;
+    if (/^(if|elif)$/.test(directive) && !/if\s+\$\{\s*\w+\s*\}/.test(line.text))
+      throw fault(line, `want #${directive} \${CONSTANT}`);
+    if (directive === 'if') {
+      open.push({ line, last: false });
+      continue;
+    }
+    const branch = open.at(-1);
+    if (!branch) throw fault(line, `#${directive} without #if`);
+    if (directive === 'endif') open.pop();
+    else if (branch.last) throw fault(line, `#${directive} behind #else`);
+    else branch.last = directive === 'else';
+  }
+  if (open.length) throw fault(open[0].line, '#if without #endif');
+}
+
 /** Lines that `#if` leaves, constants filled in. A mark before each line tells its place behind wgsl-preprocessor. */
 function choose(lines: Line[], constants: Constants): Line[] {
+  checkBranches(lines);
   const strings = [''],
     values: unknown[] = [];
   lines.forEach((line, n) => {
@@ -78,15 +110,9 @@ function choose(lines: Line[], constants: Constants): Line[] {
     }
     strings[strings.length - 1] += '\n';
   });
-  let chosen: string;
-  try {
-    chosen = wgsl(strings, ...values);
-  } catch (cause) {
-    throw new MMARError('usage', `${lines[0].file}: ${(cause as Error).message}`, { cause });
-  }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the marks, which no source holds
   const marked = /\u0001(\d+)\u0002(.*)/g;
-  return [...chosen.matchAll(marked)].map(([, n, text]) => ({ ...lines[Number(n)], text }));
+  return [...wgsl(strings, ...values).matchAll(marked)].map(([, n, text]) => ({ ...lines[Number(n)], text }));
 }
 
 function unroll(lines: Line[]): Line[] {

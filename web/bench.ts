@@ -1,163 +1,59 @@
-/** The Benchmark tab: run, look, compare, hand on. */
-import type { MMARError } from '../base/error.ts';
-import { compareReports } from '../bench/compare.ts';
-import { packReport, unpackReport } from '../bench/link.ts';
-import { comparisonTable, markdown, summary, tables } from '../bench/present.ts';
-import { type Report, readReport } from '../bench/report.ts';
-import { cardOf } from './bench_card.ts';
+/** The Benchmark tab: measures this machine's adapter, shows the report and what can be done with it. */
+import type { Report } from '../bench/report.ts';
+import type { BenchOptions } from '../bench/run.ts';
 import { runInWorker } from './bench_client.ts';
-import { tableElement } from './bench_tables.ts';
-import { element, make } from './dom.ts';
+import { show, showLinked, startShown } from './bench_shown.ts';
+import { element } from './dom.ts';
 import { startEditor } from './editor.ts';
-import { save } from './gallery.ts';
-import { notify } from './notices.ts';
+import { HiddenWatch } from './hidden.ts';
+import { Stoppable } from './stoppable.ts';
 
-const run = element<HTMLButtonElement>('bench-run'),
-  stop = element<HTMLButtonElement>('bench-stop'),
-  status = element('bench-status');
-const value = (id: string): string => element<HTMLSelectElement>(id).value;
-/** Reports to compare with: files that were dropped or chosen, by name. */
-const others: { name: string; report: Report }[] = [];
-let shown: Report | undefined, running: AbortController | undefined;
+const bench = new Stoppable('bench');
+const chosen = (id: string): string | undefined => element<HTMLSelectElement>(id).value || undefined;
 
-/** Why figures are void: a hidden tab gets fewer turns. */
 const hiddenNote = 'The tab was hidden while this ran: its figures are void';
 
-async function bench(): Promise<void> {
-  running = new AbortController();
-  const { signal } = running,
-    what = value('bench-what');
-  let wasHidden = document.hidden;
-  const look = () => (wasHidden ||= document.hidden);
-  document.addEventListener('visibilitychange', look);
-  const noted = (report: Report): Report => (wasHidden ? { ...report, notes: [...report.notes, hiddenNote] } : report);
-  run.disabled = true;
-  stop.disabled = false;
+function settings(): BenchOptions {
+  const part = chosen('bench-what');
+  return {
+    only: part ? [part] : undefined,
+    quick: element<HTMLInputElement>('bench-quick').checked,
+    config: chosen('bench-config'),
+  };
+}
+
+/** Measures and shows the report as it grows; one of a tab that was hidden says so. */
+async function measure(signal: AbortSignal): Promise<void> {
+  const { status } = bench;
+  let latest: Report | undefined;
+  const showLatest = () => {
+    if (latest) show(watch.hidden ? { ...latest, notes: [...latest.notes, hiddenNote] } : latest, 'this run');
+  };
+  const watch = new HiddenWatch(showLatest);
+  const onReport = (report: Report) => {
+    latest = report;
+    showLatest();
+  };
   status.textContent = 'Opening a device …';
   try {
-    const options = {
-      only: what ? [what] : undefined,
-      quick: element<HTMLInputElement>('bench-quick').checked,
-      config: value('bench-config') || undefined,
-    };
-    const report = await runInWorker(options, {
-      signal,
-      onProgress: (step) => (status.textContent = `Measuring ${step} …`),
-      onReport: (report) => show(noted(report)),
-    });
-    show(noted(report));
-    status.textContent = wasHidden ? `${hiddenNote}.` : 'Done.';
-  } catch (error) {
-    const { code, message } = error as MMARError;
-    status.textContent = code === 'cancelled' ? 'Stopped.' : 'That did not work.';
-    if (code !== 'cancelled') notify(message, { bad: true, key: 'bench' });
+    const onProgress = (step: string) => (status.textContent = `Measuring ${step} …`);
+    onReport(await runInWorker(settings(), { signal, onProgress, onReport }));
+    status.textContent = watch.hidden ? `${hiddenNote}.` : 'Done.';
   } finally {
-    document.removeEventListener('visibilitychange', look);
-    running = undefined;
-    run.disabled = false;
-    stop.disabled = true;
+    watch.end();
   }
-}
-
-function show(report: Report): void {
-  shown = report;
-  const [name, ...lines] = summary(report);
-  element('bench-report').replaceChildren(
-    make('h2', { className: 'adapter-name', textContent: name }),
-    ...lines.map((line) => make('p', { className: 'muted', textContent: line })),
-    ...tables(report).map(tableElement),
-  );
-  element('bench-share').hidden = false;
-  showComparison();
-}
-
-/** The report that is shown, or the first of the files, against all others. */
-function showComparison(): void {
-  const all = shown ? [...others, { name: 'this run', report: shown }] : others,
-    [first, ...rest] = all;
-  element('bench-comparison').replaceChildren(
-    ...rest.map(({ name, report }) =>
-      tableElement(comparisonTable(compareReports(first.report, report), `${first.name} → ${name}`)),
-    ),
-  );
-}
-
-async function take(files: Iterable<File>): Promise<void> {
-  for (const file of files) {
-    try {
-      others.push({ name: file.name, report: readReport(await file.text(), file.name) });
-    } catch (error) {
-      notify((error as Error).message, { bad: true, key: `report ${file.name}` });
-    }
-  }
-  element('bench-files').textContent = others.map(({ name }) => name).join(', ');
-  if (!shown && others.length === 1) show(others[0].report);
-  else showComparison();
-}
-
-async function copy(text: string, what: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    status.textContent = `${what} copied.`;
-  } catch {
-    save(new Blob([text], { type: 'text/plain' }), 'mmar-bench.txt'); // no clipboard here
-  }
-}
-
-const fileName = (): string =>
-  `mmar-bench-${shown!.adapter.name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 60)}`;
-
-/** Shows the report of a link; the address of one begins with `#report=`. */
-async function openLink(): Promise<boolean> {
-  const [, packed] = /^#report=(.*)$/.exec(location.hash) ?? [];
-  if (packed === undefined) return false;
-  try {
-    show(await unpackReport(packed));
-  } catch (error) {
-    notify((error as Error).message, { bad: true, key: 'report' });
-  }
-  return true;
 }
 
 /** @param openTab shows this tab */
 export function startBench(openTab: () => void): void {
   element('bench-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    if (!running) void bench();
+    void bench.run(measure);
   });
-  stop.addEventListener('click', () => running?.abort());
-  element('bench-markdown').addEventListener(
-    'click',
-    () => void copy(markdown(summary(shown!), tables(shown!)), 'Markdown'),
-  );
-  element('bench-json').addEventListener('click', () =>
-    save(new Blob([JSON.stringify(shown, undefined, 1)], { type: 'application/json' }), `${fileName()}.json`),
-  );
-  element('bench-link').addEventListener('click', async () => {
-    const address = new URL(location.href);
-    address.hash = `report=${await packReport(shown!)}`;
-    await copy(address.href, 'Link');
-  });
-  element('bench-card').addEventListener('click', async () => save(await cardOf(shown!), `${fileName()}.png`));
-  const drop = element('bench-drop'),
-    input = element<HTMLInputElement>('bench-reports');
-  input.addEventListener('change', () => void take(input.files ?? []));
-  drop.addEventListener('dragover', (event) => {
-    event.preventDefault();
-    drop.classList.add('over');
-  });
-  drop.addEventListener('dragleave', () => drop.classList.remove('over'));
-  drop.addEventListener('drop', (event) => {
-    event.preventDefault();
-    drop.classList.remove('over');
-    void take(event.dataTransfer?.files ?? []);
-  });
+  startShown();
   startEditor();
   const recall = async () => {
-    if (await openLink()) openTab();
+    if (await showLinked()) openTab();
   };
   addEventListener('hashchange', () => void recall());
   void recall();

@@ -1,6 +1,6 @@
 /** The page's side of the benchmark's worker: started when it is first needed, ended and started anew where it hangs. */
 import { MMARError } from '../base/error.ts';
-import type { Target, Verdict } from '../bench/own.ts';
+import type { SourceForm, Target, Verdict } from '../bench/own.ts';
 import type { Report } from '../bench/report.ts';
 import type { BenchOptions } from '../bench/run.ts';
 import { connectWorker, type WorkerEngine } from './client.ts';
@@ -52,7 +52,7 @@ export async function runInWorker(
 /** The kernels of a model and their variants, as targets name them. */
 export const targets = (config: string): Promise<string[]> => call('targets', [config]);
 
-export const source = (target: Target): Promise<string> => call('source', [target]);
+export const source = (target: Target, form: SourceForm): Promise<string> => call('source', [target, form]);
 
 /** Tries a shader; one that does not end is left behind with its worker, and that is the error. */
 export async function tryInWorker(wgsl: string, target: Target, signal: AbortSignal): Promise<Verdict> {

@@ -1,7 +1,7 @@
 // The benchmark's worker: a device of its own, so that a shader that never ends can be left behind with it.
 
 import { MMARError } from '../base/error.ts';
-import { findTarget, sourceOf, type Target, targetNames, tryShader } from '../bench/own.ts';
+import { findTarget, type SourceForm, sourceOf, type Target, targetNames, tryShader } from '../bench/own.ts';
 import { type BenchOptions, runBench } from '../bench/run.ts';
 import { Stopwatch } from '../bench/stopwatch.ts';
 import type { Device } from '../engine/device.ts';
@@ -47,8 +47,8 @@ const methods = {
 
   targets: async (_: CallContext, config: string) => targetNames(await device(), config),
 
-  async source(_: CallContext, target: Target) {
-    return sourceOf((await findTarget(await device(), target)).candidate);
+  async source(_: CallContext, target: Target, form: SourceForm) {
+    return sourceOf((await findTarget(await device(), target)).candidate, form);
   },
 
   /** Tries a shader; events are `{ running }`, before and after its first run. */

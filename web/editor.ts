@@ -1,26 +1,36 @@
 /** A shader of one's own: a kernel's source to change, run in its place, told right or wrong, and timed against ours. */
 import type { MMARError } from '../base/error.ts';
-import { endlessWords, type Target, type Verdict } from '../bench/own.ts';
+import type { SourceFault, SourceForm, Target, Verdict } from '../bench/own.ts';
 import { figure } from '../bench/present.ts';
 import { shapeOf } from '../bench/report.ts';
 import { source, targets, tryInWorker } from './bench_client.ts';
 import { tableElement } from './bench_tables.ts';
 import { element, make } from './dom.ts';
+import { Stoppable } from './stoppable.ts';
 
 const text = element<HTMLTextAreaElement>('editor-text'),
   kernels = element<HTMLSelectElement>('editor-kernel'),
-  sizes = element<HTMLInputElement>('editor-shape'),
-  status = element('editor-status'),
-  result = element('editor-result'),
-  run = element<HTMLButtonElement>('editor-run'),
-  stop = element<HTMLButtonElement>('editor-stop');
-let running: AbortController | undefined;
+  forms = element<HTMLSelectElement>('editor-form'),
+  result = element('editor-result');
+const trial = new Stoppable('editor'),
+  { status } = trial;
+
+/** What was typed for each kernel, shape and form: it is there again when one comes back to it. */
+const drafts = new Map<string, string>();
+/** Of the source in the field: its place in `drafts`. */
+let draft = '';
+
+const sayings: Record<SourceForm, string> = {
+  compiled: 'The kernel’s own source, as it is compiled. Change it, then run it.',
+  written:
+    'The kernel’s own source, as it is written: its constants are filled in when it runs. Change it, then run it.',
+};
 
 function target(): Target {
-  const shape = sizes.value.trim() ? sizes.value.split(/[x×]/).map(Number) : undefined;
+  const shape = element<HTMLInputElement>('editor-shape').value.trim();
   return {
     as: kernels.value,
-    shape: shape as Target['shape'],
+    shape: shape ? (shape.split(/[x×]/).map(Number) as Target['shape']) : undefined,
     config: element<HTMLSelectElement>('editor-config').value,
   };
 }
@@ -29,95 +39,101 @@ async function listKernels(): Promise<void> {
   const names = await targets(target().config!);
   kernels.replaceChildren(...names.map((name) => make('option', { value: name, textContent: name })));
   kernels.value = names.find((name) => name.startsWith('matmul')) ?? names[0];
-  await loadSource();
+  await showSource();
 }
 
-async function loadSource(): Promise<void> {
-  text.value = await source(target());
+/** Puts the chosen kernel's source into the field, or what was made of it before. */
+async function showSource(): Promise<void> {
+  const of = target(),
+    form = forms.value as SourceForm,
+    place = JSON.stringify([of, form]);
+  text.value = drafts.get(place) ?? (await source(of, form));
+  draft = place;
   result.replaceChildren();
-  status.textContent = 'The kernel’s own source, as it is compiled. Change it, then run it.';
+  status.textContent = drafts.has(place) ? 'Your own source, as you left it.' : sayings[form];
 }
 
-/** Does something with the worker and says what went wrong with it. */
-async function guarded(what: string, work: () => Promise<void>): Promise<void> {
-  status.textContent = what;
+/** Puts the kernel's own source in place of what was typed. */
+function reload(): Promise<void> {
+  drafts.delete(JSON.stringify([target(), forms.value]));
+  return showSource();
+}
+
+/** Asks the worker for something to show, and says what went wrong with it. */
+async function ask(doing: string, work: () => Promise<void>): Promise<void> {
+  status.textContent = doing;
   status.classList.remove('wrong');
   try {
     await work();
   } catch (error) {
-    const { code, message } = error as MMARError;
-    status.textContent = code === 'cancelled' ? 'Stopped.' : `That did not work: ${message}.`;
+    status.textContent = `That did not work: ${(error as MMARError).message}.`;
   }
 }
 
-async function tryOwn(): Promise<void> {
-  running = new AbortController();
-  const { signal } = running;
-  run.disabled = true;
-  stop.disabled = false;
+async function tryOwn(signal: AbortSignal): Promise<void> {
+  status.textContent = 'Compiling, comparing and timing …';
+  status.classList.remove('wrong');
   result.replaceChildren();
-  await guarded('Compiling, comparing and timing …', async () => show(await tryInWorker(text.value, target(), signal)));
-  running = undefined;
-  run.disabled = false;
-  stop.disabled = true;
+  show(await tryInWorker(text.value, target(), signal));
 }
 
-function show({ errors, endless, correct, difference, rows }: Verdict): void {
-  if (errors.length) {
-    status.textContent = 'It does not compile.';
-    result.replaceChildren(make('ul', { className: 'errors' }, ...errors.map(errorItem)));
-    return;
-  }
-  if (endless) {
-    status.textContent = `Its loop at line ${endless.line} does not end.`;
-    const item = errorItem({ line: endless.line, message: endlessWords(endless) });
-    result.replaceChildren(make('ul', { className: 'errors' }, item));
-    return;
-  }
-  const off = difference === Infinity ? 'it leaves out numbers or gives none' : `off by ${figure(difference)} at most`,
-    [ours, yours] = rows;
-  status.textContent = `${correct ? 'Right' : 'Wrong: its result is not the kernel’s'}, ${off}. It takes ${figure(yours.relative! / ours.relative!)} times as long as ours.`;
+function show(verdict: Verdict): void {
+  const { errors, endless, correct } = verdict;
+  const faults = endless ? [endless] : errors;
+  status.textContent = saying(verdict);
   status.classList.toggle('wrong', !correct);
-  result.replaceChildren(
-    tableElement({
-      title: `${ours.op} ${shapeOf(ours)}`,
-      head: ['', 'ms', 'spread', 'GFLOP/s', 'GB/s'],
-      rows: rows.map((row) => [
-        row.variant,
-        figure(row.ms),
-        `${figure(100 * row.spread)} %`,
-        figure(row.gflops),
-        figure(row.gbps),
-      ]),
-    }),
-  );
+  if (faults.length) result.replaceChildren(make('ul', { className: 'errors' }, ...faults.map(faultItem)));
+  else result.replaceChildren(timesTable(verdict));
 }
 
-/** An error whose line is shown in the source at a press. */
-function errorItem({ line, message }: Verdict['errors'][number]): HTMLElement {
-  const button = make('button', {
-    type: 'button',
-    className: 'quiet',
-    textContent: line ? `Line ${line}` : 'Pipeline',
-  });
-  button.addEventListener('click', () => {
-    const lines = text.value.split('\n'),
-      start = lines.slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0);
-    text.focus();
-    text.setSelectionRange(start, start + (lines[line - 1] ?? '').length);
-    text.scrollTop = (text.scrollHeight / lines.length) * Math.max(0, line - 6);
-  });
-  return make('li', {}, button, make('code', { textContent: message }));
+function saying({ errors, endless, correct, difference, rows: [ours, yours] }: Verdict): string {
+  if (errors.length) return 'It does not compile.';
+  if (endless) return endless.line ? `Its loop at line ${endless.line} does not end.` : 'A loop does not end.';
+  const off = difference === Infinity ? 'it leaves out numbers or gives none' : `off by ${figure(difference)} at most`;
+  const times = `It takes ${figure(yours.relative! / ours.relative!)} times as long as ours.`;
+  return `${correct ? 'Right' : 'Wrong: its result is not the kernel’s'}, ${off}. ${times}`;
+}
+
+function timesTable({ rows }: Verdict): HTMLElement {
+  const cells = ({ variant, ms, spread, gflops, gbps }: Verdict['rows'][number]) => [
+    variant,
+    figure(ms),
+    `${figure(100 * spread)} %`,
+    figure(gflops),
+    figure(gbps),
+  ];
+  const head = ['', 'ms', 'spread', 'GFLOP/s', 'GB/s'];
+  return tableElement({ title: `${rows[0].op} ${shapeOf(rows[0])}`, head, rows: rows.map(cells) });
+}
+
+/** A fault; one with a line has a button that shows it in the source. */
+function faultItem({ line, message }: SourceFault): HTMLElement {
+  const said = make('code', { textContent: message });
+  if (!line) return make('li', {}, said);
+  const button = make('button', { type: 'button', className: 'quiet', textContent: `Line ${line}` });
+  button.addEventListener('click', () => showLine(line));
+  return make('li', {}, button, said);
+}
+
+/** Selects a line of the source and scrolls to it. */
+function showLine(line: number): void {
+  const lines = text.value.split('\n');
+  const start = lines.slice(0, line - 1).reduce((sum, { length }) => sum + length + 1, 0);
+  text.focus();
+  text.setSelectionRange(start, start + (lines[line - 1] ?? '').length);
+  text.scrollTop = (text.scrollHeight / lines.length) * Math.max(0, line - 6);
 }
 
 export function startEditor(): void {
   const details = element<HTMLDetailsElement>('editor');
+  const list = () => void ask('Looking for the kernels …', listKernels);
+  const choose = () => void ask('Loading the source …', showSource);
   details.addEventListener('toggle', () => {
-    if (details.open && !kernels.options.length) void guarded('Looking for the kernels …', listKernels);
+    if (details.open && !kernels.options.length) list();
   });
-  element('editor-config').addEventListener('change', () => void guarded('Looking for the kernels …', listKernels));
-  element('editor-load').addEventListener('click', () => void guarded('Loading the source …', loadSource));
-  kernels.addEventListener('change', () => void guarded('Loading the source …', loadSource));
-  run.addEventListener('click', () => void tryOwn());
-  stop.addEventListener('click', () => running?.abort());
+  element('editor-config').addEventListener('change', list);
+  for (const choice of [kernels, forms, element('editor-shape')]) choice.addEventListener('change', choose);
+  element('editor-load').addEventListener('click', () => void ask('Loading the source …', reload));
+  text.addEventListener('input', () => drafts.set(draft, text.value));
+  element('editor-run').addEventListener('click', () => void trial.run(tryOwn));
 }

@@ -42,15 +42,14 @@ const settings = (): ChessboardCall => ({
 });
 
 async function run(engine: WorkerEngine, loader: Loader, signal: AbortSignal): Promise<void> {
-  const { status, bar } = board,
+  const { status } = board,
     call = settings(),
     canvas = element<HTMLCanvasElement>('board');
   status.textContent = 'Opening the device …';
   await loader.openDevice();
   const began = performance.now();
   const onState = ({ done, steps, picture }: ChessboardState) => {
-    bar.value = done / steps;
-    status.textContent = `Step ${done} of ${steps}, one half of them without rounding.`;
+    board.progress(done / steps, `Step ${done} of ${steps}, one half of them without rounding.`);
     if (picture) showOn(canvas, picture, 'Points on their way');
   };
   const { score, picture } = await engine.chessboard(call, onState, signal);

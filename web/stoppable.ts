@@ -1,22 +1,28 @@
-/** Something that takes a while: its button to begin and to stop, its bar, and what is said of it. */
+/** Something that takes a while: its button to begin and to stop, its bar where it has one, and what is said of it. */
 import type { MMARError } from '../base/error.ts';
 import { element } from './dom.ts';
 import { notify } from './notices.ts';
 
 export class Stoppable {
   readonly status: HTMLElement;
-  readonly bar: HTMLProgressElement;
+  private readonly bar: HTMLProgressElement | null;
   private readonly begin: HTMLButtonElement;
   private readonly end: HTMLButtonElement;
   private running: AbortController | undefined;
 
-  /** @param name of the elements `NAME-run`, `NAME-stop`, `NAME-status` and `NAME-bar` */
+  /** @param name of the elements `NAME-run`, `NAME-stop`, `NAME-status` and, where there is one, `NAME-bar` */
   constructor(name: string) {
     this.status = element(`${name}-status`);
     this.bar = element<HTMLProgressElement>(`${name}-bar`);
     this.begin = element<HTMLButtonElement>(`${name}-run`);
     this.end = element<HTMLButtonElement>(`${name}-stop`);
     this.end.addEventListener('click', () => this.running?.abort());
+  }
+
+  /** Says what is being done, and shows how far it is, from 0 to 1. */
+  progress(part: number, text: string): void {
+    if (this.bar) this.bar.value = part;
+    this.status.textContent = text;
   }
 
   /** Does some work unless some is under way already; a failure is told, a stop said. */
@@ -35,7 +41,7 @@ export class Stoppable {
       this.running = undefined;
       this.begin.disabled = false;
       this.end.disabled = true;
-      this.bar.value = 0;
+      if (this.bar) this.bar.value = 0;
     }
   }
 }

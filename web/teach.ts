@@ -29,7 +29,7 @@ const patchButtons = ['teach-save', 'teach-share', 'teach-forget'];
 const samples = 10;
 
 const lesson = new Stoppable('teach'),
-  { status, bar } = lesson,
+  { status } = lesson,
   sample = element<HTMLCanvasElement>('teach-sample'),
   number = (id: string) => Number(element<HTMLInputElement>(id).value),
   button = (id: string) => element<HTMLButtonElement>(id);
@@ -119,16 +119,14 @@ async function teach(model: WorkerMMAR, signal: AbortSignal): Promise<void> {
       signal,
     });
     for await (const step of stream) {
-      bar.value = step.step / step.total;
-      status.textContent = saying(step);
+      lesson.progress(step.step / step.total, saying(step));
       if (step.picture) showOn(sample, step.picture, `${shown[0].prompt}, after ${step.step} steps`);
       if (step.stage !== 'learning') continue;
       losses.push({ step: step.step, loss_image: step.lossImage, loss_text: step.lossText });
       showLosses(losses);
     }
-    status.textContent = 'Drawing with what it has learned …';
     for (const [i, { drawn, words }] of examples.entries()) {
-      bar.value = i / examples.length;
+      lesson.progress(i / examples.length, 'Drawing with what it has learned …');
       const { picture } = await model.generate({ prompt: words.value.trim(), seed: 1, signal });
       for (const canvas of i ? [drawn] : [sample, drawn]) showOn(canvas, picture, `${words.value}, as it is drawn now`);
       drawn.hidden = false;

@@ -32,7 +32,7 @@ Examples:
   mmar bench --only model --model DIR      a checkpoint's own weights
   mmar bench --only limits                 what the adapter can do
   mmar bench --only matmul --shape 256x1024x4096
-  mmar bench --dump matmul --shape 256x1024x4096 > mine.wgsl
+  mmar bench --dump matmul --shape 256x1024x4096 > mine.wgsl       or, with its #include, #if and #for: --as-written
   mmar bench --wgsl mine.wgsl --as matmul --shape 256x1024x4096
   mmar bench --compare before.json after.json`;
 
@@ -49,6 +49,7 @@ interface Options {
   wgsl?: string;
   as?: string;
   dump?: string;
+  asWritten?: boolean;
   compileOnly?: boolean;
   variants?: boolean;
   json?: boolean;
@@ -83,6 +84,7 @@ export function addBench(program: Command): void {
     )
     .addOption(option('--as <kernel>', 'that kernel: matmul, matmul:direct, rms_norm …', someText))
     .addOption(option('--dump <kernel>', 'print that kernel’s source as it is compiled, to start from', someText))
+    .option('--as-written', 'with --dump: the source as it is written; --wgsl takes both')
     .option('--compile-only', 'compile every pipeline of the models, one after another, and run none')
     .option('--variants', 'with --compile-only: every other candidate too')
     .option('--compare', 'compare reports in place of measuring')
@@ -96,6 +98,7 @@ async function bench(files: string[], options: Options): Promise<void> {
   if (options.compare) return compare(files, options);
   if (files.length) throw usage(`${files[0]} is no option; --compare ${files[0]} compares reports`);
   if (options.dump) return dump(options.dump, options);
+  if (options.asWritten) throw usage('--as-written says how --dump prints a kernel; give --dump KERNEL as well');
   if (options.wgsl) return tryOwn(options.wgsl, options);
   if (options.compileOnly) return compileOnly(options);
   if (options.as) throw usage('--as names the kernel in whose place --wgsl stands; give --wgsl FILE as well');
@@ -133,7 +136,7 @@ const targetOf = (as: string, { shape: [shape], config }: Options) => ({ as, sha
 async function dump(name: string, options: Options): Promise<void> {
   await withAdapter(options.adapter, async (device) => {
     const { candidate } = await findTarget(device, targetOf(name, options));
-    process.stdout.write(sourceOf(candidate));
+    process.stdout.write(sourceOf(candidate, options.asWritten ? 'written' : 'compiled'));
   });
 }
 

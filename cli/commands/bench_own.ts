@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import fs from 'node:fs';
 import { MMARError } from '../../base/error.ts';
-import { endlessWords, tryShader, type Verdict } from '../../bench/own.ts';
+import { type SourceFault, tryShader, type Verdict } from '../../bench/own.ts';
 import { figure } from '../../bench/present.ts';
 import { shapeOf } from '../../bench/report.ts';
 import { Stopwatch } from '../../bench/stopwatch.ts';
@@ -67,15 +67,10 @@ async function run(file: string, as: string, { adapter, shape: [shape], config, 
 }
 
 function print(file: string, as: string, { errors, endless, difference, correct, rows }: Verdict): void {
-  for (const { line, message } of errors) console.log(`${file}:${line}: ${message}`);
-  if (errors.length) {
-    console.log(`${file} does not compile`);
-    return;
-  }
-  if (endless) {
-    console.log(`${file}:${endless.line}: ${endlessWords(endless)}`);
-    return;
-  }
+  const told = ({ line, message }: SourceFault) => console.log(line ? `${file}:${line}: ${message}` : message);
+  for (const fault of endless ? [endless] : errors) told(fault);
+  if (errors.length) console.log(`${file} does not compile`);
+  if (errors.length || endless) return;
   const off =
     difference === Infinity ? 'it has no numbers where there should be some' : `off by ${figure(difference)} at most`;
   console.log(correct ? `right: ${off}` : `WRONG: not what ${as} gives, ${off}`);

@@ -8,7 +8,7 @@ import { device } from '../gpu.ts';
 
 const watch = await Stopwatch.open(device),
   target = { as: 'matmul:direct', shape: [16, 64, 64] as [number, number, number] },
-  own = sourceOf((await findTarget(device, target)).candidate),
+  own = sourceOf((await findTarget(device, target)).candidate, 'compiled'),
   place = own.split('\n').findIndex((line) => /v = shape\.alpha \*/.test(line));
 
 /** The kernel with a line more, which is where its loop stands. */

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: constants of shaders are written so
 // What `mmar bench` measures on this adapter: a kernel that does more work is told from one that does not, and two runs of the
 // same are not told apart; every variant of the recorded shapes gives the plain kernel's result; a wrong shader is told.
 import { test } from 'uvu';
@@ -38,7 +39,7 @@ test('every variant of a matrix product agrees with the plain one', async () => 
 
 test('a shader in a kernel’s place is right, wrong, or refused at its line', async () => {
   const target = { as: 'matmul:direct', shape: [24, 64, 128] as [number, number, number] };
-  const own = sourceOf((await findTarget(device, target)).candidate);
+  const own = sourceOf((await findTarget(device, target)).candidate, 'compiled');
   const right = await tryShader(watch, own, target);
   assert.is(right.correct, true);
   assert.is(right.difference, 0);
@@ -57,6 +58,25 @@ test('a shader in a kernel’s place is right, wrong, or refused at its line', a
   lines.splice(30, 0, 'let broken = ;');
   const { errors } = await tryShader(watch, lines.join('\n'), target);
   assert.is(errors[0].line, 31);
+});
+
+test('a shader as it is written is expanded with the kernel’s constants, and its faults stand at the lines typed', async () => {
+  const target = { as: 'matmul:tiled', shape: [24, 64, 128] as [number, number, number] };
+  const { candidate } = await findTarget(device, target);
+  const own = sourceOf(candidate, 'written');
+  assert.match(own, /^\/\/ workgroups .*\n\/\/ constants: .*\n.*#include "lib\/.*#if /s);
+  assert.ok(own.endsWith(candidate.source.text));
+  assert.is((await tryShader(watch, own, target)).difference, 0);
+  const lines = own.split('\n');
+  const faultsWith = async (line: string, at: number) =>
+    (await tryShader(watch, lines.toSpliced(at - 1, 0, line).join('\n'), target)).errors;
+  const body = lines.findIndex((line) => line.startsWith('fn main')) + 3;
+  assert.is((await faultsWith('  let broken = ;', body))[0].line, body);
+  assert.equal(await faultsWith('  let lost = ${lost};', body), [
+    { line: body, message: 'the constant lost is not given' },
+  ]);
+  assert.equal(await faultsWith('#if ${lost}', body), [{ line: body, message: '#if without #endif' }]);
+  assert.match((await faultsWith('#include "lib/lost.wgsl"', 3))[0].message, /there is no lib\/lost\.wgsl/);
 });
 
 test.run();

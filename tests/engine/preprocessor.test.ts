@@ -61,7 +61,10 @@ test('what cannot be expanded is an error at its line', () => {
   assert.match(fault('a\n#for i in 3\nb'), /^a\.wgsl:2: #for without #endfor/);
   assert.match(fault('a\n#endfor'), /^a\.wgsl:2: #endfor without #for/);
   assert.match(fault('#for index in 3\n#endfor'), /^a\.wgsl:1: want #for LETTER/);
-  assert.match(fault('#if ${a}\nb'), /^a\.wgsl: Mismatched/);
+  assert.is(fault('a\n#if ${a}\nb'), 'a.wgsl:2: #if without #endif');
+  assert.is(fault('#if ${a}\n#endif\n#endif'), 'a.wgsl:3: #endif without #if');
+  assert.is(fault('#if ${a}\n#else\n#elif ${b}\n#endif'), 'a.wgsl:3: #elif behind #else');
+  assert.is(fault('#if a\n#endif'), 'a.wgsl:1: want #if ${CONSTANT}');
 });
 
 test('an imported file knows its place and what it includes; sources are told apart by what they say', () => {

@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import * as assert from 'uvu/assert';
-import { readReport } from '../../bench/report.ts';
+import { type Report, readReport } from '../../bench/report.ts';
+import { decodePicture } from '../../platform/node.ts';
 import { inBrowsers, type TestPage } from './harness.ts';
 
 const shots = process.env.MMAR_SHOTS;
@@ -21,6 +22,18 @@ async function look(page: TestPage, what: string): Promise<void> {
       await page.page.screenshot({ path: file, fullPage: true });
     }
   await page.page.setViewport({ width: 1280, height: 900 });
+}
+
+/** Saves the card of the report that is shown. */
+async function checkCard(page: TestPage, browser: string): Promise<void> {
+  for (const scheme of ['light', 'dark']) {
+    await page.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]).catch(() => {});
+    const png = await page.saved('Save card');
+    const card = await decodePicture(png, 'card');
+    assert.equal([card.width, card.height], [1200, 630]);
+    assert.ok(new Set(new Uint32Array(card.data.buffer)).size > 100, 'it has text and bars');
+    if (shots) fs.writeFileSync(path.join(shots, `card-${browser}-${scheme}.png`), png);
+  }
 }
 
 const choose = (page: TestPage, id: string, value: string) =>
@@ -78,6 +91,38 @@ await inBrowsers('bench', (test, browser) => {
     console.log(`${browser}: ${JSON.stringify(report.limits)}`);
   });
 
+  test('saved reports are compared, and one alone is shown and is a card', async (page) => {
+    await page.open();
+    await page.press('Benchmark', 'tab');
+    const report = fs.readFileSync('bench/results/llvmpipe.json', 'utf8');
+    const slower = JSON.parse(report) as Report;
+    slower.limits.copy_gbps /= 4;
+    await page.page.evaluate(
+      (files) => {
+        const dropped = new DataTransfer();
+        for (const [name, text] of files) dropped.items.add(new File([text], name, { type: 'application/json' }));
+        const drop = new DragEvent('drop', { dataTransfer: dropped, bubbles: true, cancelable: true });
+        document.getElementById('bench-drop')!.dispatchEvent(drop);
+      },
+      [
+        ['before.json', report],
+        ['after.json', JSON.stringify(slower)],
+        ['fake.json', '{'],
+      ],
+    );
+    await page.says('notices', /fake\.json/);
+    await page.says('bench-comparison', /before\.json → after\.json.*limit copy.*worse/s);
+    await page.choose('#bench-reports', 'bench/results/llvmpipe.json');
+    await page.says('bench-files', /before\.json, after\.json, llvmpipe\.json/);
+    await page.press('Clear');
+    await page.says('bench-comparison', /^$/);
+    await page.choose('#bench-reports', 'bench/results/llvmpipe.json');
+    await page.says('bench-report', /llvmpipe/);
+    await look(page, `compare-${browser}`);
+    await checkCard(page, browser);
+    assert.equal(page.errors, []);
+  });
+
   test('a hostile link is text or a notice', async (page) => {
     await page.open('#report=AAAA');
     await page.says('notices', /holds no whole report/);
@@ -93,6 +138,30 @@ await inBrowsers('bench', (test, browser) => {
     await page.says('bench-status', /Done|did not work/, 400);
     await page.says('bench-report', /matmul.*rms_norm/s);
     await look(page, `bench-${browser}`);
+    await checkCard(page, browser);
+    assert.equal(page.errors, []);
+  });
+
+  test('a tab that is hidden meanwhile says that its figures are void, and so does the report', async (page) => {
+    await page.open();
+    await page.press('Benchmark', 'tab');
+    await choose(page, 'bench-what', 'limits');
+    await page.press('Measure');
+    await page.says('bench-status', /Measuring/);
+    const other = await page.page.browser().newPage();
+    await other.bringToFront();
+    await page.page.evaluate(() => {
+      if (document.hidden) return;
+      Object.defineProperty(document, 'hidden', { value: true }); // the headless Chromium shows all its tabs
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    await other.close();
+    await page.page.bringToFront();
+    await page.says('bench-status', /hidden while this ran: its figures are void/);
+    await page.says('bench-report', /Note: The tab was hidden/);
+    await catchSaves(page);
+    await page.press('Save JSON');
+    assert.match(readReport(await saved(page), 'saved').notes.join(), /figures are void/);
     assert.equal(page.errors, []);
   });
 
@@ -109,10 +178,11 @@ await inBrowsers('bench', (test, browser) => {
     const source = () =>
       page.page.evaluate(() => (document.getElementById('editor-text') as HTMLTextAreaElement).value);
     const type = (text: string) =>
-      page.page.evaluate(
-        (text) => ((document.getElementById('editor-text') as HTMLTextAreaElement).value = text),
-        text,
-      );
+      page.page.evaluate((text) => {
+        const field = document.getElementById('editor-text') as HTMLTextAreaElement;
+        field.value = text;
+        field.dispatchEvent(new Event('input'));
+      }, text);
     const own = await source();
     await page.press('Run it');
     await page.says('editor-status', /^Right.*times as long as ours/);
@@ -143,6 +213,24 @@ await inBrowsers('bench', (test, browser) => {
     await type(own);
     await page.press('Run it');
     await page.says('editor-status', /^Right.*times as long as ours/, 60);
+
+    await choose(page, 'editor-form', 'written');
+    await page.says('editor-status', /as it is written/);
+    const written = await source();
+    assert.match(written, /#include "lib\//);
+    await page.press('Run it');
+    await page.says('editor-status', /^Right.*times as long as ours/, 60);
+    await type(written.replace('#include "lib/', '#include "lip/'));
+    await page.press('Run it');
+    await page.says('editor-status', /does not compile/);
+    await page.says('editor-result', /^Line \d+there is no lip\//);
+    await choose(page, 'editor-form', 'compiled');
+    await page.says('editor-status', /as you left it/);
+    await choose(page, 'editor-form', 'written');
+    assert.match(await source(), /#include "lip\//);
+    await page.press('Load its source');
+    await page.says('editor-status', /as it is written/);
+    assert.is(await source(), written);
     assert.equal(page.errors, []);
   });
 });
