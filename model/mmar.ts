@@ -93,6 +93,8 @@ export async function loadMMAR(from: Source | Checkpoint, options: LoadOptions):
     throw new MMARError('usage', `${String(from)} is no place of a model; give a path, a URL or a model of the Hub`);
   if (precision !== 'bf16' && precision !== 'f32')
     throw new MMARError('usage', `precision is ${String(precision)}; give bf16 or f32`);
+  if (options.plora !== undefined && options.plora !== 'merged' && options.plora !== 'separate')
+    throw new MMARError('usage', `plora is ${String(options.plora)}; give merged or separate`);
   const checkpoint = 'tensors' in from ? from : await openCheckpoint(from, signal);
   const config = await readConfig(checkpoint, signal);
   const system = planSystem(checkpoint, config, precision, device.maxBinding, learns);

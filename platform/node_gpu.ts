@@ -58,7 +58,7 @@ export async function nodeAdapters({ experimental = false } = {}): Promise<NodeA
  */
 export async function nodeAdapter(choice?: string, options?: { experimental?: boolean }): Promise<NodeAdapter> {
   const all = await nodeAdapters(options);
-  const wanted = choice?.toLowerCase();
+  const wanted = choice === undefined ? undefined : String(choice).toLowerCase(); // JavaScript may give a number
   const found = all.find(({ name, description }) => {
     if (wanted === undefined) return true;
     if (wanted === 'hardware') return description.kind === 'hardware';

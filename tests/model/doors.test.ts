@@ -163,6 +163,13 @@ test('what is no request is refused in words', async () => {
   await refused(() => model.describe({ image: huge }), 'picture');
   for (const from of [undefined, null, 5, {}])
     assert.match(await refused(() => loadMMAR(from as never, { device }), 'usage'), /is no place of a model/);
+  const { source } = model.checkpoint;
+  for (const [option, said] of [
+    ['plora', /plora is 5; give merged or separate/],
+    ['precision', /precision is 5/],
+  ] as const)
+    assert.match(await refused(() => loadMMAR(source, { device, [option]: 5 }), 'usage'), said);
+  assert.match(await refused(() => nodeAdapter(8888 as never), 'adapter'), /no adapter matches 8888: found/);
   const aborted = AbortSignal.abort();
   await refused(() => openPlace('nobody/nothing', nodePlatform.source, aborted), 'cancelled');
 });
