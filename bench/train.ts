@@ -1,5 +1,4 @@
 // A training step of the carried model: forward, backward, the optimiser's, and the same in PyTorch.
-import { performance as nodePerformance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { openComposed } from '../cli/checkpoint.ts';
 import { Device } from '../engine/device.ts';
@@ -82,17 +81,13 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 let n = 0;
-const host = { active: 0, steps: 0 };
 const parts = {
   forward: () => trainer.losses(batch),
   gradients: () => trainer.gradients(batch),
   step: async () => {
-    const before = nodePerformance.eventLoopUtilization();
     await trainer.gradients(batches.of(examples, 0));
     const { report } = await trainer.update(n++, settings.lr);
     await report;
-    host.active += nodePerformance.eventLoopUtilization(before).active;
-    host.steps++;
   },
 };
 
@@ -105,7 +100,6 @@ const losses = await trainer.losses(batch),
   peer = await openTorch<Peer>(values.python, 'train.py', folder, { ...batch, settings });
 for (const part of Object.values(parts)) await timed(part); // compiles
 for (const type of peer ? ['f32', 'bf16'] : []) await peer!.ask(`step ${type}`);
-host.active = host.steps = 0;
 
 const seconds: Record<string, number[]> = {};
 const note = (what: string, value: number) => {
@@ -127,7 +121,6 @@ const result = {
   torch: peer?.first,
   seconds: middle,
   backward_to_forward: backward / middle.forward,
-  host_ms: host.active / host.steps,
   to_torch: peer && middle.step / Math.min(middle['torch f32 step'], middle['torch bf16 step']),
 };
 if (values.json) console.log(JSON.stringify(result, undefined, 1));
@@ -135,9 +128,7 @@ else {
   const ms = (s: number) => `${(1000 * s).toFixed(0).padStart(6)} ms`;
   console.log(`${name}, ${precision}, ${batchSize} examples a step, the middle of ${values.rounds} in turns`);
   for (const [what, s] of Object.entries(middle)) console.log(`${what.padEnd(20)}${ms(s)}`);
-  console.log(
-    `backward / forward ${result.backward_to_forward.toFixed(2)}; host busy ${result.host_ms.toFixed(0)} ms a step`,
-  );
+  console.log(`backward / forward ${result.backward_to_forward.toFixed(2)}`);
   if (peer) {
     const told = peer.first.losses.f32.map((loss) => loss.toFixed(4)).join(', ');
     console.log(

@@ -33,6 +33,15 @@ export interface DeviceOptions {
   kind?: AdapterDescription['kind'];
 }
 
+/** The browser's adapter, asked for three times within a second: while its graphics process starts anew there is none. */
+async function askForAdapter(options: GPURequestAdapterOptions): Promise<GPUAdapter | null> {
+  for (let asked = 1; ; asked++) {
+    const adapter = await navigator.gpu.requestAdapter(options);
+    if (adapter || asked === 3) return adapter;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
 /** Opens a device on the adapter that the browser gives. An `adapter` error says why there is none, and what helps. */
 export async function openDevice({ adapter: choice, maxBinding, kind }: DeviceOptions = {}): Promise<Device> {
   if (choice !== undefined && choice !== 'hardware' && choice !== 'software') {
@@ -47,7 +56,7 @@ export async function openDevice({ adapter: choice, maxBinding, kind }: DeviceOp
       'this browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox, or switch WebGPU on in its settings',
     );
   }
-  const adapter = await navigator.gpu.requestAdapter({
+  const adapter = await askForAdapter({
     powerPreference: 'high-performance',
     forceFallbackAdapter: choice === 'software',
   });
