@@ -1,7 +1,7 @@
 // y = softmax(q kᵀ / sqrt(d) + mask) v, a thread a query: keys and values stream by one after another with a running
 // maximum and sum (online softmax), so no L×L matrix is ever held; blocks of keys compile for longer and run no faster. All
-// threads of a workgroup want the same keys and values (gpu.ts, `sharing`). Sums are chains, one product after another: compilers feel free to
-// reorder a tree of products.
+// threads of a workgroup want the same keys and values (gpu.ts, `sharing`). Sums are chains, one product after another:
+// compilers feel free to reorder a tree of products.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -10,14 +10,7 @@ enable subgroups;
 #include "lib/attention_operands.wgsl"
 
 @compute @workgroup_size(${lanes})
-#if ${subgroup}
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) id: u32) {
-#for h in ${loads}
-  let mine#h = min(#hu * ${subgroup}u + id % ${subgroup}u, ${d}u - 1u);
-#endfor
-#else
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-#endif
+#include "lib/attention_main.wgsl"
   let head = group.y;
   let b = group.z;
   let first = group.x * ${lanes}u;

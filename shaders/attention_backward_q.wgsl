@@ -10,14 +10,7 @@ enable subgroups;
 @group(0) @binding(7) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
-#if ${subgroup}
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) id: u32) {
-#for h in ${loads}
-  let mine#h = min(#hu * ${subgroup}u + id % ${subgroup}u, ${d}u - 1u);
-#endfor
-#else
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-#endif
+#include "lib/attention_main.wgsl"
   let head = group.y;
   let b = group.z;
   let first = group.x * ${lanes}u;

@@ -11,7 +11,7 @@ import time
 
 import torch
 import torch.nn.functional as F
-from mmar import MMAR, read_safetensors
+from mmar import MMAR, read_arguments
 
 PROJECTIONS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
 GATED = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
@@ -178,13 +178,7 @@ class Drawer(MMAR):
 
 @torch.inference_mode()
 def main():
-    weights, config, given, threads = sys.argv[1:5]
-    torch.set_num_threads(int(threads))
-    with open(config) as file:
-        config = json.load(file)
-    with open(given) as file:
-        given = json.load(file)
-    tensors = read_safetensors(weights)
+    tensors, config, given = read_arguments()
     drawers = {"f32": Drawer(tensors, config, torch.float32), "bf16": Drawer(tensors, config, torch.bfloat16)}
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for line in sys.stdin:

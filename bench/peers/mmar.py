@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,17 @@ def read_safetensors(path):
         flat = torch.frombuffer(data, dtype=types[entry["dtype"]], offset=first, count=math.prod(entry["shape"]))
         tensors[name] = flat.reshape(entry["shape"]).float()
     return tensors
+
+
+def read_arguments():
+    """MODEL.safetensors CONFIG.json INPUT.json THREADS of the command line: tensors, config and input."""
+    weights, config, given, threads = sys.argv[1:5]
+    torch.set_num_threads(int(threads))
+    with open(config) as file:
+        config = json.load(file)
+    with open(given) as file:
+        given = json.load(file)
+    return read_safetensors(weights), config, given
 
 
 def learns(name):

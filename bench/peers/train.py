@@ -9,7 +9,7 @@ import sys
 import time
 
 import torch
-from mmar import MMAR, read_safetensors
+from mmar import MMAR, read_arguments
 
 
 class Training:
@@ -42,16 +42,11 @@ class Training:
 
 
 def main():
-    weights, config, batch, threads = sys.argv[1:5]
-    torch.set_num_threads(int(threads))
-    with open(config) as file:
-        config = json.load(file)
-    with open(batch) as file:
-        batch = json.load(file)
+    tensors, config, batch = read_arguments()
     runs = {}
     for name in ("f32", "bf16"):
         torch.manual_seed(0)
-        runs[name] = Training(MMAR(read_safetensors(weights), config), batch, batch["settings"], name == "bf16")
+        runs[name] = Training(MMAR(tensors, config), batch, batch["settings"], name == "bf16")
     with torch.no_grad():
         losses = {name: [float(loss) for loss in run.forward()] for name, run in runs.items()}
     print(json.dumps({"torch": torch.__version__, "losses": losses}), flush=True)
