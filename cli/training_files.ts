@@ -5,6 +5,7 @@ import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { readHeader, safetensorsBytes, type TensorData } from '../loaders/safetensors.ts';
+import { makeFolder } from '../platform/folder.ts';
 import { folderSource, writeFileWhole } from '../platform/node.ts';
 import { lossCurve } from '../training/loss_curve.ts';
 import type { Progress, TrainingRun } from '../training/run.ts';
@@ -49,7 +50,7 @@ export class TrainingFolder {
     if (!there && resume)
       throw new MMARError('file', `${this.folder} has no ${stateFile} to resume from; begin without --resume`);
     try {
-      fs.mkdirSync(this.folder, { recursive: true });
+      makeFolder(this.folder);
       fs.accessSync(this.folder, fs.constants.W_OK);
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
@@ -125,7 +126,7 @@ export class TrainingFolder {
 
   /** The tensors last, in one file: until it is there whole, there is no checkpoint. */
   private async saveModel(checkpoint: Checkpoint, parts: AsyncGenerator<Uint8Array>): Promise<string> {
-    fs.mkdirSync(this.path(modelFolder), { recursive: true });
+    makeFolder(this.path(modelFolder));
     for (const file of modelTexts) {
       const text = await checkpoint.text(file);
       if (text !== undefined) await this.writeWhole(path.join(modelFolder, file), text);

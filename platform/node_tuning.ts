@@ -4,6 +4,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { TuningStore } from '../engine/tuning.ts';
+import { makeFolder } from './folder.ts';
 
 const folder = (): string =>
   path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'mmar', 'tuning');
@@ -21,7 +22,7 @@ export const nodeTuning: TuningStore & { clear(): Promise<void> } = {
     const file = fileOf(identity),
       part = `${file}.${process.pid}`;
     try {
-      await fs.mkdir(folder(), { recursive: true });
+      makeFolder(folder());
       await fs.writeFile(part, text);
       await fs.rename(part, file); // whole or not at all
     } catch {

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { makeFolder } from './folder.ts';
 
 const packed = '@sparticuz/chromium/bin/swiftshader.tar.br';
 
@@ -64,7 +65,7 @@ function unpack(file: string, folder: string): boolean {
   if (fs.existsSync(path.join(folder, 'vk_swiftshader_icd.json'))) return true;
   const partial = `${folder}.${process.pid}`;
   try {
-    fs.mkdirSync(partial, { recursive: true });
+    makeFolder(partial);
     const tar = zlib.brotliDecompressSync(fs.readFileSync(file));
     for (let at = 0; at + 512 <= tar.length && tar[at]; ) {
       const field = (from: number, length: number) =>

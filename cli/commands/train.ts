@@ -6,6 +6,7 @@ import { Checkpoint, openCheckpoint } from '../../loaders/checkpoint.ts';
 import { readConfig } from '../../model/mmar.ts';
 import { withSettings } from '../../model/overrides.ts';
 import { randomCheckpoint } from '../../model/random_weights.ts';
+import { makeFolder } from '../../platform/folder.ts';
 import { availableMemory } from '../../platform/memory.ts';
 import { nodePlatform, writeFileWhole } from '../../platform/node.ts';
 import { type Entry, encodeEntries, readMetadata } from '../../training/data.ts';
@@ -264,7 +265,7 @@ async function follow(run: TrainingRun, folder: TrainingFolder, options: Options
 /** Draws and reads each prompt with what is learned so far. */
 async function sample(step: number, folder: TrainingFolder, { sample = [] }: Options, session: Session): Promise<void> {
   const { model, signal } = session;
-  fs.mkdirSync(folder.path('samples'), { recursive: true });
+  makeFolder(folder.path('samples'));
   for (const [i, prompt] of sample.entries()) {
     const { picture } = await model.generate({ prompt, seed: 1, signal });
     const name = folder.path(`samples/${String(step).padStart(6, '0')}-${i + 1}.png`);

@@ -113,6 +113,15 @@ test('three pictures: their own seeds and files, the peak of one', async () => {
   assert.equal(three.memory, one.memory);
 });
 
+test('side by side, the last fewer', async () => {
+  const three = await draw('cat face', '--seed', '5', '-n', '3', '--batch', '2', ...short, '-o', 'pair-{n}.png');
+  assert.equal(
+    three.pictures.map(({ file, seed }) => [file, seed]),
+    [1, 2, 3].map((n) => [`pair-${n}.png`, 4 + n]),
+  );
+  for (const n of [1, 2, 3]) assert.is(bytes(`pair-${n}.png`), bytes(`cat-${n}-${4 + n}.png`));
+});
+
 test('names of files', async () => {
   fs.mkdirSync(path.join(folder, 'sub'));
   const files = async (...words: string[]) => (await draw(...words, ...short)).pictures.map(({ file }) => file);
