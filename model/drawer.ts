@@ -4,17 +4,13 @@ import type { Device } from '../engine/device.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import type { GenerateStep } from './api.ts';
 import type { Drawing, DrawingInput, DrawingShape } from './drawing.ts';
-import { exchanged } from './reader.ts';
+import { Kept } from './kept.ts';
 import type { DrawingSettings } from './settings.ts';
 import type { System } from './system.ts';
 
 /** Draws pictures, in a drawing that serves again where the next batch has its shape. */
 export class Drawer {
-  /** Kept for the next batch. */
-  private drawing: Drawing | undefined;
-  /** How often all was forgotten. */
-  private forgotten = 0;
-  private released = 0;
+  private readonly kept = new Kept<Drawing>();
 
   /** @param show the picture of tokens */
   constructor(
@@ -30,8 +26,8 @@ export class Drawer {
     signal?: AbortSignal,
   ): AsyncGenerator<GenerateStep, void> {
     const { pictures } = input;
-    const drawing = await this.take(this.shapeOf(input, settings), settings);
-    const { forgotten, released } = this;
+    const use = await this.use(this.shapeOf(input, settings), settings),
+      drawing = use.thing;
     try {
       for await (const step of drawing.run(input, settings, signal)) {
         const tokens = this.snapshot(drawing.tokens);
@@ -44,25 +40,20 @@ export class Drawer {
           preview: async (signal?: AbortSignal) => this.show(ownPart(await tokens, i, pictures.length), signal),
         }));
         yield { ...step, ...each[0], pictures: each };
-        if (released !== this.released) throw exchanged();
+        use.check();
       }
     } finally {
-      if (forgotten !== this.forgotten) drawing.forget();
-      if (released === this.released) await this.giveBack(drawing);
-      else await drawing.release();
+      await use.end();
     }
   }
 
   /** What was computed with the weights as they were is computed anew. */
   forget(): void {
-    this.forgotten++;
-    this.drawing?.forget();
+    this.kept.forget();
   }
 
-  async release(): Promise<void> {
-    this.released++;
-    await this.drawing?.release();
-    this.drawing = undefined;
+  release(): Promise<void> {
+    return this.kept.release();
   }
 
   private shapeOf({ before, uncond, pictures }: DrawingInput, { cfg }: DrawingSettings): DrawingShape {
@@ -81,25 +72,15 @@ export class Drawer {
     );
   }
 
-  /** A drawing of its own: the one that was used last, where it serves and nobody uses it. */
-  private async take(shape: DrawingShape, settings: DrawingSettings): Promise<Drawing> {
-    const last = this.drawing;
-    this.drawing = undefined;
-    if (
-      last?.serves(settings) &&
-      last.shape.pictures === shape.pictures &&
-      last.shape.branches === shape.branches &&
-      last.shape.capacity >= shape.capacity
-    )
-      return last;
-    await last?.release();
-    return this.system.makeDrawing(this.device, shape, settings);
-  }
-
-  private async giveBack(drawing: Drawing): Promise<void> {
-    const other = this.drawing;
-    this.drawing = drawing;
-    await other?.release();
+  private use(shape: DrawingShape, settings: DrawingSettings) {
+    return this.kept.use(
+      (last) =>
+        last.serves(settings) &&
+        last.shape.pictures === shape.pictures &&
+        last.shape.branches === shape.branches &&
+        last.shape.capacity >= shape.capacity,
+      () => this.system.makeDrawing(this.device, shape, settings),
+    );
   }
 
   /** What a tensor holds now, read while the device goes on. */

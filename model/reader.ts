@@ -2,17 +2,14 @@ import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Message, TextTokenizer } from '../loaders/tokenizer.ts';
 import type { Answer, Piece } from './api.ts';
+import { Kept } from './kept.ts';
 import type { Qwen2 } from './qwen2.ts';
 import { type DecodeSettings, type FinishReason, type Segment, Sequence, type Sight } from './sequence.ts';
 import type { AnswerSettings } from './settings.ts';
 
 /** Reads text and images and answers, in one sequence that grows where it must: what comes again is not read anew. */
 export class Reader {
-  /** Kept for the next answer. */
-  private sequence: Sequence | undefined;
-  /** How often all was forgotten. */
-  private forgotten = 0;
-  private released = 0;
+  private readonly kept = new Kept<Sequence>();
 
   /** @param sight without it, text alone */
   constructor(
@@ -68,8 +65,8 @@ export class Reader {
       );
     const most = { ...settings, max_new_tokens: Math.min(settings.max_new_tokens, room) };
     let answerTokens = 0;
-    const sequence = await this.take(promptTokens + most.max_new_tokens + 1);
-    const { forgotten, released } = this;
+    const use = await this.use(promptTokens + most.max_new_tokens + 1),
+      sequence = use.thing;
     try {
       const cachedTokens = await sequence.read(segments, { next: most, signal });
       const decoding = sequence.decode(most, signal);
@@ -81,49 +78,35 @@ export class Reader {
         }
         answerTokens++;
         yield value as number;
-        if (released !== this.released) throw exchanged();
+        use.check();
       }
     } finally {
       await this.device.queue.idle().catch(() => {}); // an answer that was left in the middle
-      if (forgotten !== this.forgotten) sequence.forget();
-      if (released === this.released) await this.giveBack(sequence);
-      else await sequence.release();
+      await use.end();
     }
   }
 
   /** What was read is read anew: the weights are others. */
   forget(): void {
-    this.forgotten++;
-    this.sequence?.forget();
+    this.kept.forget();
   }
 
-  /** A sequence of its own for at least so many tokens: the last one where it has room, else one with an empty cache. */
-  private async take(tokens: number): Promise<Sequence> {
-    const last = this.sequence;
-    this.sequence = undefined;
-    if (last && last.capacity >= tokens) return last;
-    await last?.release();
-    const wanted = Math.max(2 * (last?.capacity ?? 0), Math.ceil(tokens / 64) * 64);
-    const capacity = Math.min(this.mostTokens, wanted);
-    return new Sequence(this.device, this.llm, capacity, { sight: this.sight });
+  release(): Promise<void> {
+    return this.kept.release();
   }
 
-  private async giveBack(sequence: Sequence): Promise<void> {
-    const other = this.sequence;
-    this.sequence = sequence;
-    await other?.release();
-  }
-
-  async release(): Promise<void> {
-    this.released++;
-    await this.sequence?.release();
-    this.sequence = undefined;
+  /** A sequence for at least so many tokens: the last one where it has room, else one with an empty cache. */
+  private use(tokens: number) {
+    return this.kept.use(
+      (last) => last.capacity >= tokens,
+      (last) => {
+        const wanted = Math.max(2 * (last?.capacity ?? 0), Math.ceil(tokens / 64) * 64);
+        const capacity = Math.min(this.mostTokens, wanted);
+        return new Sequence(this.device, this.llm, capacity, { sight: this.sight });
+      },
+    );
   }
 }
-
-/** What is told to the reader of a stream in whose middle tensors gave way to others. */
-export const exchanged = (): MMARError =>
-  new MMARError('usage', 'the weights were exchanged in the middle of this; ask for it again');
 
 /** The ids of a conversation whose last message is to be answered. Throws `usage` where one holds a special token. */
 export function conversation(tokenizer: TextTokenizer, messages: readonly Message[]): number[] {
