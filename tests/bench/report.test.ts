@@ -110,6 +110,7 @@ test('a hostile report is an error or text', () => {
       adapter: {
         name: '<script>alert(1)</script>|\u001b[2J\u202e',
         driver: 7,
+        runtime: 'z'.repeat(1000),
         features: 'all',
         limits: { a: 'b', c: 1 },
       },
@@ -121,6 +122,7 @@ test('a hostile report is an error or text', () => {
     'a.json',
   );
   assert.equal(odd.adapter.name, '<script>alert(1)</script>| [2J ');
+  assert.is(odd.adapter.runtime, 'z'.repeat(300));
   assert.equal(odd.adapter.limits, { c: 1 });
   assert.equal(odd.kernels, [{ op: 'ok', variant: '', ms: 1000, spread: 0 }]);
   assert.equal(odd.limits, {});
@@ -170,6 +172,14 @@ test('a kernel that became 1.3 times slower is found, on a machine that did too'
 });
 
 test('what noise explains is no change', () => {
+  const tenth = (i: number) => (i === 5 ? 1.1 : 1); // where operands lie may cost as much
+  assert.equal(
+    verdicts(
+      many(() => 1, 0),
+      many(tenth, 0),
+    ),
+    [],
+  );
   const wave = (i: number) => 1 + 0.17 * Math.sin(i * 7);
   assert.equal(
     verdicts(
