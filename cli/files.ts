@@ -5,6 +5,7 @@ import { MMARError } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
 import { readHeader, readTensor, safetensorsBytes, toF32, toInts } from '../loaders/safetensors.ts';
 import type { TraceTensors } from '../model/trace.ts';
+import { isFolder } from '../platform/folder.ts';
 import { folderSource, nodePlatform, writeFileWhole } from '../platform/node.ts';
 import { usage } from './errors.ts';
 import { cleanups, stopSignal } from './stop.ts';
@@ -74,14 +75,6 @@ async function write(file: string, bytes: Uint8Array): Promise<void> {
 function removeParts(folder: string): void {
   for (const name of fs.readdirSync(folder))
     if (name.startsWith(`.mmar-${process.pid}-`)) fs.rmSync(path.join(folder, name), { force: true });
-}
-
-export function isFolder(place: string): boolean {
-  try {
-    return fs.statSync(place).isDirectory();
-  } catch {
-    return false;
-  }
 }
 
 /** Throws where `file` cannot be made: before the work, not after it. */

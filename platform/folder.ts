@@ -1,7 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-const isFolder = (place: string): boolean => fs.statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false;
+export function isFolder(place: string): boolean {
+  try {
+    return fs.statSync(place).isDirectory();
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Makes a folder and those that it lies in. Not by Node's `recursive`, which never ends where the system says that a folder
@@ -10,7 +16,7 @@ const isFolder = (place: string): boolean => fs.statSync(place, { throwIfNoEntry
 export function makeFolder(folder: string): void {
   if (isFolder(folder)) return;
   const parent = path.dirname(folder);
-  if (parent !== folder) makeFolder(parent);
+  if (parent !== folder && !fs.existsSync(parent)) makeFolder(parent);
   try {
     fs.mkdirSync(folder);
   } catch (error) {

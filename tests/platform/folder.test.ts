@@ -1,13 +1,12 @@
 // Folders and those that they lie in: made, found, or told why not.
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeFolder } from '../../platform/folder.ts';
+import { newFolder } from '../cli/mmar.ts';
 
-const root = fs.mkdtempSync(path.join(os.tmpdir(), 'mmar-test-'));
-test.after(() => fs.rmSync(root, { recursive: true }));
+const root = newFolder();
 
 /** The code of the error that making a folder ends in. */
 function codeOf(folder: string): string | undefined {
