@@ -7,6 +7,9 @@ import { buildNode } from '../../esbuild.config.mjs';
 export async function runBuilt(name) {
   const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
   await buildNode([`tests/large/${name}.ts`], path.join(root, 'dist'), { absWorkingDir: root });
-  const { status } = spawnSync(process.execPath, [`dist/tests/large/${name}.mjs`, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [`dist/tests/large/${name}.mjs`, ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   process.exit(status ?? 1);
 }
