@@ -67,8 +67,8 @@ export class Tensor {
     const [piece, ...others] = this.pieces;
     if (others.length)
       throw new MMARError(
-        'shape',
-        `${this.name} [${this.shape}] lies in ${this.pieces.length} pieces; this operation takes whole tensors only`,
+        'adapter',
+        `${this.name} [${this.shape}] takes ${this.bytes} bytes, more than the adapter binds at once, and here it is needed whole; take fewer pictures, examples or words at once, or another adapter`,
       );
     if (!piece.buffer)
       throw new MMARError(

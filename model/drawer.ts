@@ -57,10 +57,25 @@ export class Drawer {
   }
 
   private shapeOf({ before, uncond, pictures }: DrawingInput, { cfg }: DrawingSettings): DrawingShape {
-    const guided = cfg !== 1 && before.join() !== uncond.join();
+    const guided = cfg !== 1 && before.join() !== uncond.join(),
+      branches = guided ? 2 : 1;
+    this.checkCount(pictures.length, branches);
     const text = Math.max(before.length, guided ? uncond.length : 0);
     const capacity = this.capacityFor(text + 1 + this.system.config.image_tokens);
-    return { pictures: pictures.length, branches: guided ? 2 : 1, capacity };
+    return { pictures: pictures.length, branches, capacity };
+  }
+
+  private checkCount(pictures: number, branches: number): void {
+    const { llm, config } = this.system,
+      rows = branches * config.image_tokens,
+      most = Math.floor(llm.mostRows(this.device) / rows);
+    if (pictures <= most) return;
+    const binds = `this adapter binds ${this.device.maxBinding} bytes at once, enough for ${most * rows} rows of the LLM`,
+      remedy = most ? `draw at most ${most} at once` : 'use another adapter';
+    throw new MMARError(
+      'adapter',
+      `${pictures} pictures at once take ${pictures * rows} rows, and ${binds}; ${remedy}`,
+    );
   }
 
   private capacityFor(tokens: number): number {

@@ -128,14 +128,19 @@ export class Qwen2 {
     };
   }
 
-  /** Rows of each pass that `count` tokens of text take: as many as keep every activation within one binding, at most 512. */
-  passes(device: Device, count: number): number[] {
+  /** The most rows whose every activation the device binds in one piece. */
+  mostRows(device: Device): number {
     const widest = Math.max(
       2 * roundUp(this.config.intermediate_size, 4),
       this.layers[0]?.qkv.weight.rows ?? 0,
       roundUp(this.config.hidden_size, 4),
     );
-    const most = Math.max(1, Math.min(512, Math.floor(device.maxBinding / (widest * elementBytes(this.activations)))));
+    return Math.floor(device.maxBinding / (widest * elementBytes(this.activations)));
+  }
+
+  /** Rows of each pass that `count` tokens of text take: as many as the device binds at once, at most 512. */
+  passes(device: Device, count: number): number[] {
+    const most = Math.max(1, Math.min(512, this.mostRows(device)));
     const passes = new Array<number>(Math.floor(count / most)).fill(most);
     return count % most ? [...passes, count % most] : passes;
   }

@@ -166,6 +166,23 @@ test('long prompts go in several passes, with the same result', async () => {
   small.destroy();
 });
 
+test('as many pictures are drawn at once as the adapter can bind rows of, and more are refused with that number', async () => {
+  const small = await smallDevice(1 << 18),
+    model = await loadMMAR(await checkpointOf(config), { device: small }),
+    most = Math.floor(model.system.llm.mostRows(small) / (2 * model.config.image_tokens)),
+    pictures = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ order: permutation(16, i), chance: { seed: i } })),
+    draw = async (count: number) => {
+      for await (const step of model.draw({ before: [5, 9, 700], uncond: [5], pictures: pictures(count) }, settings))
+        return step.pictures.length;
+    };
+  assert.ok(most > 1);
+  assert.is(await draw(most), most);
+  await refuses(draw(most + 1), 'adapter', new RegExp(`^${most + 1} pictures at once .* draw at most ${most} at once`));
+  await model.close();
+  small.destroy();
+});
+
 test('the plan is what a run takes', async () => {
   const on = await smallDevice(1 << 16),
     from = await checkpointOf(config);
