@@ -81,14 +81,24 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 let n = 0;
+const inRow = 4;
+/** Steps as a run makes them: examples are drawn for each, and what it tells is read a step late. */
+async function steps(count: number): Promise<void> {
+  let before: Promise<unknown> | undefined;
+  for (let i = 0; i < count; i++) {
+    await trainer.gradients(batches.of(examples, 0));
+    const { report } = await trainer.update(n++, settings.lr);
+    await before;
+    before = report;
+  }
+  await before;
+}
 const parts = {
   forward: () => trainer.losses(batch),
   gradients: () => trainer.gradients(batch),
-  step: async () => {
-    await trainer.gradients(batches.of(examples, 0));
-    const { report } = await trainer.update(n++, settings.lr);
-    await report;
-  },
+  update: () => trainer.update(n++, settings.lr),
+  step: () => steps(1),
+  [`${inRow} steps in a row`]: () => steps(inRow),
 };
 
 interface Peer {
@@ -121,6 +131,7 @@ const result = {
   torch: peer?.first,
   seconds: middle,
   backward_to_forward: backward / middle.forward,
+  row_to_programs: middle[`${inRow} steps in a row`] / (inRow * (middle.gradients + middle.update)),
   to_torch: peer && middle.step / Math.min(middle['torch f32 step'], middle['torch bf16 step']),
 };
 if (values.json) console.log(JSON.stringify(result, undefined, 1));
@@ -129,6 +140,7 @@ else {
   console.log(`${name}, ${precision}, ${batchSize} examples a step, the middle of ${values.rounds} in turns`);
   for (const [what, s] of Object.entries(middle)) console.log(`${what.padEnd(20)}${ms(s)}`);
   console.log(`backward / forward ${result.backward_to_forward.toFixed(2)}`);
+  console.log(`steps in a row take ${result.row_to_programs.toFixed(2)} of their programs alone`);
   if (peer) {
     const told = peer.first.losses.f32.map((loss) => loss.toFixed(4)).join(', ');
     console.log(
