@@ -77,9 +77,13 @@ export class Recorder {
     this.partName = name;
   }
 
-  /** A scratch tensor that lives from the dispatch that first uses it to the last that does. */
+  /**
+   * A scratch tensor that lives from the dispatch that first uses it to the last that does. Throws `adapter` where the device does
+   * not bind it in one piece.
+   */
   tensor(name: string, type: ElementType, shape: readonly number[]): Tensor {
     const tensor = new Tensor(name, type, shape, this.device.maxBinding);
+    if (tensor.pieces.length > 1) throw new MMARError('adapter', tooLarge(tensor, this.device.maxBinding));
     for (const piece of tensor.pieces) this.made.add(piece);
     return tensor;
   }
@@ -251,4 +255,9 @@ export class Program {
 interface ProgramMemory {
   scratch: readonly GPUBuffer[];
   owned: readonly GPUBuffer[];
+}
+
+function tooLarge({ name, shape, bytes }: Tensor, most: number): string {
+  const [takes, binds] = [bytes, most].map((n) => `${(n / 1e6).toFixed(1)} MB`);
+  return `${name} [${shape}] takes ${takes} and this adapter binds ${binds} at once; take fewer pictures or examples at once (--batch, --micro-batch), or another adapter`;
 }

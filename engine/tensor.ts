@@ -68,7 +68,7 @@ export class Tensor {
     if (others.length)
       throw new MMARError(
         'adapter',
-        `${this.name} [${this.shape}] takes ${this.bytes} bytes, more than the adapter binds at once, and here it is needed whole; take fewer pictures, examples or words at once, or another adapter`,
+        `${this.name} [${this.shape}] takes ${this.bytes} bytes, more than the adapter binds at once, and here it is needed whole; choose another adapter or a smaller model`,
       );
     if (!piece.buffer)
       throw new MMARError(

@@ -24,14 +24,8 @@ export function linearBackward(
   if (bias && tape.wants(bias)) columnSum(p, dy, { into: tape.sink(bias) });
   if (tape.wants(weight)) outer(p, turned, x, tape.sink(weight)!, `${name} gradient`);
   const dlow = low && lora && [x, lora.a].some((t) => tape.wants(t)) ? throughRuns(p, dy, lora, low) : undefined;
-  if (low && lora && tape.wants(lora.b)) {
-    const into = tape.sink(lora.b)!,
-      rank = lora.b.pitch;
-    for (const [i, { first, count }] of runs(lora, weight.rows).entries()) {
-      const block: Block = { m: count, k: x.rows, n: rank, a: [first, 0], b: [0, i * rank], y: [first, 0] };
-      gemm(p, { a: turned, b: low, into, accumulate: true, block, label: `${name} lora_B gradient` });
-    }
-  }
+  if (low && lora && tape.wants(lora.b))
+    upGradient(p, turned, low, lora, tape.sink(lora.b)!, `${name} lora_B gradient`);
   if (dlow && lora && tape.wants(lora.a))
     outer(p, transpose(p, dlow), x, tape.sink(lora.a)!, `${name} lora_A gradient`, lora.scale);
   if (!tape.wants(x)) return;
@@ -50,6 +44,19 @@ function outer(p: Recorder, turned: Tensor, x: Tensor, into: Tensor, label: stri
     const block: Block = { m: part.rows, k: x.rows, n: x.cols, a: [firstRow, 0] };
     gemm(p, { a: turned, b: x, into: part, accumulate: true, block, epilogue: { alpha }, label });
   }
+}
+
+/** into += turned low: each run of its rows by its own part of `low`, a piece of `into` at a time. */
+function upGradient(p: Recorder, turned: Tensor, low: Tensor, lora: LowRank, into: Tensor, label: string): void {
+  const rank = lora.b.pitch;
+  for (const [i, { first, count }] of runs(lora, into.rows).entries())
+    for (const { part, firstRow } of into.parts()) {
+      const from = Math.max(first, firstRow),
+        m = Math.min(first + count, firstRow + part.rows) - from;
+      if (m <= 0) continue;
+      const block: Block = { m, k: low.rows, n: rank, a: [from, 0], b: [0, i * rank], y: [from - firstRow, 0] };
+      gemm(p, { a: turned, b: low, into: part, accumulate: true, block, label });
+    }
 }
 
 /** The gradient of `low`: each run of dy's columns times its rows of B. */

@@ -43,7 +43,11 @@ test('a tensor over the binding limit lies in pieces and reads back whole', asyn
   const some = numbers(50 * 7, 'f32', 2);
   small.write(t, packRows('f32', 7, some), 37);
   assert.equal([...(await small.read(t))], [...values.slice(0, 37 * 7), ...some, ...values.slice(87 * 7)]);
-  assert.match((await failure(() => t.buffer)).message, /wide \[100,7\] takes \d+ bytes, .* take fewer/);
+  assert.match((await failure(() => t.buffer)).message, /wide \[100,7\] takes \d+ bytes, .* choose another adapter/);
+  assert.match(
+    (await failure(() => small.record('large', (p) => void p.tensor('wide', 'f32', [100, 7])))).message,
+    /wide \[100,7\] takes 0\.0 MB and this adapter binds 0\.0 MB at once; take fewer/,
+  );
   assert.match(
     (await failure(() => small.tensor('row', 'f32', [2, 1000]))).message,
     /row: a row takes 4000 bytes, the adapter binds 1024/,

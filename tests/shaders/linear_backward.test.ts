@@ -54,38 +54,54 @@ for (const type of ['bf16', 'f32'] as const) {
     [9, 10, 22, 6, [0, 8]],
     [33, 12, 30, 8, [0, 12, 20]],
   ] as [number, number, number, number, number[]][]) {
-    test(`${type} [${rows}, ${k}] × [${n}, ${k}] with PLoRA of rank ${rank} over ${firstColumns}`, () => {
-      const wide = 4 * Math.ceil(rank / 4),
-        runs = firstColumns.length;
-      // A rank is padded to whole quads with zeros, as loading leaves it.
-      const a = random(type, [runs * wide, k], 2),
-        b = random(type, [n, wide], 3);
-      const padded = (t: typeof a, unused: (i: number) => boolean) => ({
-        ...t,
-        values: Float32Array.from(t.values, (v, i) => (unused(i) ? 0 : v)),
-      });
-      return checkGradients(
-        {
-          x: random(type, [rows, k], 1),
-          w: random(type, [n, k], 4),
-          a: padded(a, (i) => Math.floor(i / k) % wide >= rank),
-          b: padded(b, (i) => i % wide >= rank),
-        },
-        (p, { x, w, a, b }) => linear(p, x, { weight: w, lora: { a, b, scale: 0.5, firstColumns } }, { lora: true }),
-        ({ x, w, a, b }) => {
-          const low = matmul(x, a, rows, k, runs * wide);
-          return matmul(x, w, rows, k, n).map((y, i) => {
-            const run = firstColumns.filter((c) => c <= i % n).length - 1;
-            let sum = y;
-            for (let e = 0; e < wide; e++)
-              sum += 0.5 * low[Math.floor(i / n) * runs * wide + run * wide + e] * b[(i % n) * wide + e];
-            return sum;
-          });
-        },
-        bound(type),
-      );
-    });
+    test(`${type} [${rows}, ${k}] × [${n}, ${k}] with PLoRA of rank ${rank} over ${firstColumns}`, () =>
+      checkPLoRA(type, rows, k, n, rank, firstColumns));
   }
+}
+
+test('PLoRA whose gradients lie in pieces, one with the end of a run in it', async () => {
+  await checkPLoRA('bf16', 9, 10, 22, 6, [0, 8], await smallDevice(640));
+});
+
+function checkPLoRA(
+  type: ElementType,
+  rows: number,
+  k: number,
+  n: number,
+  rank: number,
+  firstColumns: number[],
+  on = device,
+): Promise<void> {
+  const wide = 4 * Math.ceil(rank / 4),
+    runs = firstColumns.length;
+  // A rank is padded to whole quads with zeros, as loading leaves it.
+  const a = random(type, [runs * wide, k], 2),
+    b = random(type, [n, wide], 3);
+  const padded = (t: typeof a, unused: (i: number) => boolean) => ({
+    ...t,
+    values: Float32Array.from(t.values, (v, i) => (unused(i) ? 0 : v)),
+  });
+  return checkGradients(
+    {
+      x: random(type, [rows, k], 1),
+      w: random(type, [n, k], 4),
+      a: padded(a, (i) => Math.floor(i / k) % wide >= rank),
+      b: padded(b, (i) => i % wide >= rank),
+    },
+    (p, { x, w, a, b }) => linear(p, x, { weight: w, lora: { a, b, scale: 0.5, firstColumns } }, { lora: true }),
+    ({ x, w, a, b }) => {
+      const low = matmul(x, a, rows, k, runs * wide);
+      return matmul(x, w, rows, k, n).map((y, i) => {
+        const run = firstColumns.filter((c) => c <= i % n).length - 1;
+        let sum = y;
+        for (let e = 0; e < wide; e++)
+          sum += 0.5 * low[Math.floor(i / n) * runs * wide + run * wide + e] * b[(i % n) * wide + e];
+        return sum;
+      });
+    },
+    bound(type),
+    on,
+  );
 }
 
 test('logits in f32 of bf16 activations; a weight whose gradient lies in pieces', async () => {

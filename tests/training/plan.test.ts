@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { MMARError } from '../../base/error.ts';
 import { loadMMAR, readConfig } from '../../model/mmar.ts';
 import { randomCheckpoint } from '../../model/random_weights.ts';
 import type { Learn } from '../../training/learned.ts';
@@ -83,6 +84,18 @@ test('a model that is far too large for this machine is planned, too', async () 
   assert.ok(plan.learned > 500e6 && plan.learned < 650e6, `${plan.learned} learn`);
   assert.ok(plan.peak > plan.weights + 16 * plan.learned, `${plan.peak} at the peak`);
   assert.ok(4 * less.activations < plan.activations, `${less.activations} of ${plan.activations} with recomputing`);
+  const wide = trainingSettings({
+    steps: 1,
+    batch: 8,
+    micro_batch: 8,
+    conditional: 1,
+    understanding: 0,
+    unconditional: 0,
+  });
+  await planTraining(checkpoint, config, words, wide, 'paper').then(
+    () => assert.unreachable('took more than WebGPU guarantees to bind'),
+    (error: MMARError) => assert.match(error.message, /MB and this adapter binds 134\.2 MB at once.*--micro-batch/),
+  );
 });
 
 test.run();
