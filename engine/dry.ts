@@ -2,7 +2,7 @@ import type { AdapterDescription } from './adapter.ts';
 import { Device } from './device.ts';
 
 /** What WebGPU guarantees everywhere: the limits of a plan for no adapter in particular. */
-const guaranteed = {
+export const guaranteed = {
   maxBufferSize: 2 ** 28,
   maxStorageBufferBindingSize: 2 ** 27,
   maxStorageBuffersPerShaderStage: 8,

@@ -1,0 +1,51 @@
+// An adapter that offers no feature and no more than WebGPU guarantees: it draws, reads and learns the same bits as a better one.
+import fs from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Device } from '../../engine/device.ts';
+import { guaranteed } from '../../engine/dry.ts';
+import { loadMMAR } from '../../model/mmar.ts';
+import { randomCheckpoint } from '../../model/random_weights.ts';
+import { nodeAdapter } from '../../platform/node_gpu.ts';
+import { TrainingRun } from '../../training/run.ts';
+import { trainingSettings } from '../../training/settings.ts';
+
+const tiny = JSON.parse(fs.readFileSync('tests/training/tiny.json', 'utf8')) as unknown,
+  texts = ['tokenizer.json', 'tokenizer_config.json'].map(
+    (file) => [file, fs.readFileSync(`checkpoints/emoji/${file}`, 'utf8')] as const,
+  );
+
+const { adapter } = await nodeAdapter(),
+  requestDevice = adapter.requestDevice.bind(adapter),
+  least = { features: new Set(), limits: guaranteed, info: adapter.info, requestDevice } as unknown as GPUAdapter;
+
+test('the least adapter draws, reads and learns as any other', async () => {
+  const devices = [await Device.open(least, { kind: 'hardware' }), await Device.open(adapter, { kind: 'hardware' })];
+  assert.is(devices[0].gpu.limits.maxComputeWorkgroupStorageSize, 16384);
+  assert.not.ok(devices[0].gpu.features.has('shader-f16'));
+  const results = [];
+  for (const device of devices) {
+    const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, texts), { device, learns: true });
+    const { tokens, picture } = await model.generate({ prompt: 'red apple', seed: 1, iterations: 2, steps: 3 }),
+      { text } = await model.describe({ image: picture, max_new_tokens: 4 });
+    const settings = trainingSettings({
+        steps: 2,
+        batch: 2,
+        micro_batch: 2,
+        conditional: 0.5,
+        understanding: 0.5,
+        unconditional: 0,
+      }),
+      item = { tokens, texts: ['red apple'], questions: [{ question: 'What is this?', answer: 'red apple' }] },
+      run = await TrainingRun.begin(model, { items: [item] }, settings, 'paper'),
+      losses: number[] = [];
+    for await (const { loss } of run.steps(() => false)) losses.push(loss);
+    results.push({ tokens, text, losses });
+    await run.release();
+    await model.close();
+  }
+  assert.ok(results[0].losses.every((loss) => loss > 0));
+  assert.equal(results[0], results[1]);
+});
+
+test.run();
