@@ -67,8 +67,11 @@ export async function writeText(file: string, text: string): Promise<void> {
 async function write(file: string, bytes: Uint8Array): Promise<void> {
   const clean = () => removeParts(path.dirname(file));
   cleanups.add(clean);
-  await writeFileWhole(file, bytes, stopSignal);
-  cleanups.delete(clean);
+  try {
+    await writeFileWhole(file, bytes, stopSignal);
+  } finally {
+    cleanups.delete(clean);
+  }
 }
 
 /** Removes what `writeFileWhole` has not finished. */

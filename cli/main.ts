@@ -81,7 +81,6 @@ process.stdout.once('error', (error: NodeJS.ErrnoException) => {
   process.stdout.on('error', () => {}); // each write that follows fails as well
   fail(cannot('write', 'the output', error));
 });
-process.stderr.on('error', () => {}); // nobody hears it
 process.stderr.on('error', () => {}); // nobody is told any more: a word about it would fail, too, and so on
 process.on('uncaughtException', fail);
 stopOnSignals();

@@ -221,7 +221,7 @@ const methods = {
   setProfile: async (_: CallContext, model: number, on: boolean) => find(models, model, 'model').setProfile(on),
   /** Runs the chessboard; tells its steps, and where the points are by then. */
   async chessboard({ signal, event }: CallContext, { samples, prediction, type, ...settings }: ChessboardCall) {
-    if (!device) throw new MMARError('usage', 'no device is open: call open_device first');
+    if (!device) throw new MMARError('usage', 'no device is open: call openDevice first');
     const run = new ChessboardRun(device, samples, settings);
     const look = async (points: number) => scatter(await run.points(points));
     try {
