@@ -137,6 +137,15 @@ test('Markdown has every table', () => {
     assert.ok(text.includes(part), part);
 });
 
+test('Markdown has every note, before the tables, as text', () => {
+  const noted = report([], { notes: ['The tab was hidden: its figures are *void*', 'limits: none'] }),
+    text = markdown(summary(noted), tables(noted));
+  const [first, second, table] = ['figures are \\*void\\*', 'Note: limits: none', '###'].map((part) =>
+    text.indexOf(part),
+  );
+  assert.ok(first > 0 && second > first && table > second, text);
+});
+
 const many = (factor: (i: number) => number, spread = 0.02) =>
   report(Array.from({ length: 12 }, (_, i) => kernel(i, (i + 1) * factor(i), { spread })));
 const verdicts = (before: Report, after: Report) =>
