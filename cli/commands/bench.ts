@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { MMARError } from '../../base/error.ts';
 import { compareReports } from '../../bench/compare.ts';
-import { compileAll } from '../../bench/compile.ts';
+import { type Compiled, compileAll } from '../../bench/compile.ts';
 import { type ConfigName, configs } from '../../bench/configs.ts';
 import { findTarget, sourceOf } from '../../bench/own.ts';
 import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
@@ -145,8 +145,12 @@ async function compileOnly({ adapter, variants, json }: Options): Promise<void> 
     fs.writeSync(2, `@@ ${title}\n`);
     if (process.env.GPUC_OUT) fs.appendFileSync(process.env.GPUC_OUT, `@@ ${title}\n`);
   };
-  const compileEach = (device: Device) => compileAll(device, Boolean(variants), begin),
-    compiled = await withAdapter(adapter, compileEach, { quiet: false, experimental: true });
+  // Told before the device is let go: a driver that runs nothing may take the process with it then.
+  const compileEach = async (device: Device) => tellCompiled(await compileAll(device, Boolean(variants), begin), json);
+  await withAdapter(adapter, compileEach, { quiet: false, experimental: true });
+}
+
+function tellCompiled(compiled: Compiled[], json?: boolean): void {
   const failed = compiled.filter(({ error }) => error);
   if (json) console.log(JSON.stringify(compiled, undefined, 1));
   else console.log(`${compiled.length - failed.length} pipelines compiled, ${failed.length} failed`);
