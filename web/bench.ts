@@ -27,7 +27,7 @@ async function measure(signal: AbortSignal): Promise<void> {
   const { status } = bench;
   let latest: Report | undefined;
   const showLatest = () => {
-    if (latest) show(watch.hidden ? { ...latest, notes: [...latest.notes, hiddenNote] } : latest, 'this run');
+    if (latest) show(watch.hidden ? { ...latest, notes: [hiddenNote, ...latest.notes] } : latest, 'this run');
   };
   const watch = new HiddenWatch(showLatest);
   const onReport = (report: Report) => {

@@ -3,6 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Picture } from '../../base/platform.ts';
+import { packReport } from '../../bench/link.ts';
 import { type Report, readReport } from '../../bench/report.ts';
 import { decodePicture } from '../../platform/node.ts';
 import { inBrowsers, type TestPage } from './harness.ts';
@@ -34,6 +36,27 @@ async function checkCard(page: TestPage, browser: string): Promise<void> {
     assert.ok(new Set(new Uint32Array(card.data.buffer)).size > 100, 'it has text and bars');
     if (shots) fs.writeFileSync(path.join(shots, `card-${browser}-${scheme}.png`), png);
   }
+}
+
+/** The card of a report that the address carries. */
+async function cardOf(page: TestPage, report: Report, what: string): Promise<Picture> {
+  await page.open(`#report=${await packReport(report)}`);
+  await page.says('bench-report', new RegExp(report.adapter.name.slice(0, 8)));
+  const png = await page.saved('Save card');
+  if (shots) fs.writeFileSync(path.join(shots, `card-${what}.png`), png);
+  return decodePicture(png, what);
+}
+
+/** Of a part of a card the pixels that are not of its ground, by their places. */
+function inked({ width, data }: Picture, left: number, top: number, right: number, bottom: number): string[] {
+  const pixels = new Uint32Array(data.buffer, data.byteOffset),
+    found: string[] = [];
+  for (let y = top; y < bottom; y++)
+    for (let x = left; x < right; x++) {
+      const pixel = pixels[y * width + x];
+      if (pixel !== pixels[0]) found.push(`${x} ${y} ${pixel}`);
+    }
+  return found;
 }
 
 const choose = (page: TestPage, id: string, value: string) =>
@@ -123,6 +146,29 @@ await inBrowsers('bench', (test, browser) => {
     assert.equal(page.errors, []);
   });
 
+  test('a card says that its figures are void, and has no bar where no share is known', async (page) => {
+    const report = readReport(fs.readFileSync('bench/results/llvmpipe.json', 'utf8'), 'llvmpipe.json'),
+      voided = 'The tab was hidden while this ran: its figures are void';
+    const card = (what: string, more: Partial<Report>) => cardOf(page, { ...report, ...more }, `${what}-${browser}`);
+    const plain = await card('plain', { notes: [] }),
+      noted = await card('noted', { notes: [voided] }),
+      long = await card('long', { notes: [voided, ...Array(50).fill('and there is more to say')] }),
+      shareless = await card('shareless', { kernels: report.kernels.map(({ share: _, ...row }) => row) });
+    const note = (card: Picture, left = 0, right = 1200) => inked(card, left, 516, right, 550).length,
+      bars = (card: Picture) => inked(card, 580, 200, 1200, 450).length;
+    assert.is(note(plain), 0);
+    assert.ok(note(noted) > 500, `${note(noted)} pixels`);
+    assert.equal(
+      inked(long, 0, 516, 400, 550),
+      inked(noted, 0, 516, 400, 550),
+      'what is too long is cut, not squeezed',
+    );
+    assert.ok(note(long, 1000, 1137) > 0 && note(long, 1137) === 0);
+    assert.ok(bars(plain) > 1000);
+    assert.is(bars(shareless), 0);
+    assert.equal(page.errors, []);
+  });
+
   test('a hostile link is text or a notice', async (page) => {
     await page.open('#report=AAAA');
     await page.says('notices', /holds no whole report/);
@@ -161,7 +207,7 @@ await inBrowsers('bench', (test, browser) => {
     await page.says('bench-report', /Note: The tab was hidden/);
     await catchSaves(page);
     await page.press('Save JSON');
-    assert.match(readReport(await saved(page), 'saved').notes.join(), /figures are void/);
+    assert.match(readReport(await saved(page), 'saved').notes[0], /figures are void/);
     assert.equal(page.errors, []);
   });
 
