@@ -37,6 +37,11 @@ const rules: Record<string, Rule | undefined> = {
       rows = k === q ? 0 : branches * (past + count) * 2 * k.rowBytes;
     return { flops: 4 * y.rows * y.cols * keys, bytes: sizes(k === q ? [q, y] : [q, y]) + (v === q ? 0 : rows) };
   },
+  /** All weights meet each row in each step. */
+  denoise: ({ read: [modulation, weights, vectors], write: [x], uniforms: [, steps] }) => ({
+    flops: 2 * steps * x.rows * weights.rows * weights.cols,
+    bytes: steps * sizes([weights, vectors]) + modulation.bytes + 2 * x.bytes,
+  }),
   /** Of a wider tensor with all blocks' modulations it reads the final layer's. */
   denoise_step: ({ read: [, final, , input], write: [x, h], constants: { branches } }) => ({
     flops: 2 * (x.rows * final.rows * final.cols + (x.rows / Number(branches)) * input.rows * input.cols),

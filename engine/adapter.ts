@@ -40,6 +40,10 @@ const wantedLimits = [
   'maxComputeWorkgroupsPerDimension',
 ] as const;
 
+/** Cores of the processor: as the platform has noted at the adapter, or as a browser tells. */
+export const coresOf = (adapter: GPUAdapter & { cores?: number }): number =>
+  adapter.cores ?? globalThis.navigator?.hardwareConcurrency ?? 1;
+
 export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   const { vendor, architecture, device, description } = adapter.info;
   const software =

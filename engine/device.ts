@@ -1,11 +1,11 @@
 import { MMARError } from '../base/error.ts';
-import { type AdapterDescription, describeAdapter, wantedFeatures } from './adapter.ts';
+import { type AdapterDescription, coresOf, describeAdapter, wantedFeatures } from './adapter.ts';
 import { Memory } from './memory.ts';
 import { Pipelines } from './pipeline.ts';
 import { Program, Recorder } from './program.ts';
 import { answerTime, Queue } from './queue.ts';
 import { type ElementType, Tensor, unpackRows } from './tensor.ts';
-import { copy, readRows, write } from './transfers.ts';
+import { copy, join, readRows, write } from './transfers.ts';
 import { Tuning } from './tuning.ts';
 
 /** A GPU device with all that lives on it: memory, tensors, pipelines, recorded programs; `queue` runs these. */
@@ -20,6 +20,8 @@ export class Device {
   readonly maxBinding: number;
   /** Most floating-point operations of one dispatch. */
   flopAtOnce: number;
+  /** Of the processor, which do the work of a software adapter. */
+  readonly cores: number;
   private failure: MMARError | undefined;
   private destroyed = false;
 
@@ -27,13 +29,14 @@ export class Device {
   constructor(
     readonly gpu: GPUDevice,
     readonly adapter: AdapterDescription,
-    { maxBinding = Infinity, answer }: { maxBinding?: number; answer?: number } = {},
+    { maxBinding = Infinity, answer, cores = 1 }: { maxBinding?: number; answer?: number; cores?: number } = {},
   ) {
     this.memory = new Memory(gpu);
     this.pipelines = new Pipelines(gpu);
     this.queue = new Queue(gpu, () => this.check(), { slice: this.software ? 0.1 : 0.02, answer });
     this.flopAtOnce = flopAtOnce(adapter);
     this.limits = gpu.limits;
+    this.cores = cores;
     this.maxBinding = Math.min(maxBinding, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
     gpu.addEventListener('uncapturederror', ({ error }) => {
       this.failure ??= new MMARError('device', `GPU: ${this.explain(error)}`);
@@ -64,7 +67,11 @@ export class Device {
         requiredFeatures: wantedFeatures.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
         requiredLimits: description.limits,
       });
-      return new Device(gpu, description, { maxBinding, answer: await answerTime(gpu, 0.05) });
+      return new Device(gpu, description, {
+        maxBinding,
+        answer: await answerTime(gpu, 0.05),
+        cores: coresOf(adapter),
+      });
     } catch (cause) {
       throw new MMARError(
         'adapter',
@@ -162,6 +169,11 @@ export class Device {
   /** Copies a tensor into another of its shape and type, in the order of the queue. */
   copy(from: Tensor, to: Tensor): void {
     copy(this, from, to);
+  }
+
+  /** Lays tensors one behind another over all of `to`, byte for byte, in the order of the queue. */
+  join(from: readonly Tensor[], to: Tensor): void {
+    join(this, from, to);
   }
 
   /** The values of a tensor without their padding, [rows × cols]. Sends what was recorded first. */

@@ -42,6 +42,7 @@ export function dryDevice(
   const live = new Set<{ label: string; size: number }>();
   const device = new Device(dryGPU(like?.gpu, live, capacity, { ...guaranteed, ...limits }), like?.adapter ?? nobody, {
     maxBinding: Math.min(maxBinding, like?.maxBinding ?? Infinity),
+    cores: like?.cores,
   });
   return {
     device,

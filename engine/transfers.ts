@@ -28,6 +28,20 @@ export function copy(device: Device, from: Tensor, to: Tensor): void {
   device.gpu.queue.submit([encoder.finish()]);
 }
 
+/** Lays tensors, each in one piece, side by side over all of `to`, byte for byte; what was recorded before runs before. */
+export function join(device: Device, from: readonly Tensor[], to: Tensor): void {
+  const bytes = from.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  if (bytes !== to.bytes) throw new MMARError('shape', `join: ${bytes} bytes of ${from.join(', ')} into ${to}`);
+  device.queue.submit();
+  const encoder = device.gpu.createCommandEncoder({ label: `join ${to.name}` });
+  let at = 0;
+  for (const tensor of from) {
+    encoder.copyBufferToBuffer(tensor.buffer, 0, to.buffer, at, tensor.bytes);
+    at += tensor.bytes;
+  }
+  device.gpu.queue.submit([encoder.finish()]);
+}
+
 /** The rows of a tensor as they lie in memory (see `packRows`); what was recorded before runs before. */
 export async function readRows(device: Device, tensor: Tensor): Promise<ArrayBuffer> {
   device.queue.submit();

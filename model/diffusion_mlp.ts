@@ -1,6 +1,9 @@
+import type { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
 import { roundUp, type Tensor } from '../engine/tensor.ts';
+import type { Workspace } from '../engine/workspace.ts';
 import { addSilu } from '../shaders/add_silu.ts';
+import { canDenoise, denoise, type HeadWeights, headShapes } from '../shaders/denoise.ts';
 import { denoiseStep } from '../shaders/denoise_step.ts';
 import type { Affine, Modulation } from '../shaders/layer_norm.ts';
 import { type Linear, linear } from '../shaders/linear.ts';
@@ -118,8 +121,21 @@ export class DiffusionMLP {
    * Some sampler steps in a row, in place: each moves x by the output for it.
    * @param x f32 [branches × rows, d]
    * @param modulation of these steps
+   * @param together what `together` gave: they run as one kernel
    */
-  denoise(p: Recorder, x: Tensor, modulation: Tensor, tables: SamplerTables, branches: number, steps: number): void {
+  denoise(
+    p: Recorder,
+    x: Tensor,
+    modulation: Tensor,
+    tables: SamplerTables,
+    branches: number,
+    steps: number,
+    together?: HeadWeights,
+  ): void {
+    if (together) {
+      denoise(p, x, modulation, together, tables, branches, steps);
+      return;
+    }
     const layers = { final: this.linear, input: this.input_proj, eps };
     let h = this.input(p, x);
     for (let step = 0; step < steps; step++) {
@@ -127,6 +143,40 @@ export class DiffusionMLP {
         final = this.finalModulation(x.rows, modulation, step);
       h = denoiseStep(p, last, x, layers, final, tables, branches, step);
     }
+  }
+
+  /** Room for all weights side by side, where the device is best at denoising with one kernel; `gather` fills it. */
+  together(workspace: Workspace, noisy: boolean): HeadWeights | undefined {
+    const { device } = workspace,
+      { weight } = this.linear,
+      sizes = {
+        blocks: this.res_blocks.length,
+        width: this.width,
+        inner: this.res_blocks[0]?.mlp0.weight.rows ?? 0,
+        channels: weight.rows,
+        eps,
+      };
+    if (this.activations !== 'bf16' || weight.type !== 'bf16' || !canDenoise(device, sizes, noisy)) return undefined;
+    const { weights, vectors } = headShapes(sizes);
+    return {
+      ...sizes,
+      weights: workspace.tensor('weights of the head', 'bf16', weights),
+      vectors: workspace.tensor('vectors of the head', 'bf16', vectors),
+    };
+  }
+
+  /** Copies the weights as they are now. */
+  gather(device: Device, { weights, vectors }: HeadWeights): void {
+    const outer = [this.linear, this.input_proj],
+      of = (layers: Linear[]): Tensor[] => layers.map(({ weight }) => weight);
+    device.join(of([...this.res_blocks.flatMap(({ mlp0, mlp2 }) => [mlp0, mlp2]), ...outer]), weights);
+    const inside = this.res_blocks.flatMap(({ in_ln, mlp0, mlp2 }) => [
+      in_ln.weight,
+      in_ln.bias,
+      mlp0.bias!,
+      mlp2.bias!,
+    ]);
+    device.join([...inside, ...outer.map(({ bias }) => bias!)], vectors);
   }
 
   private input(p: Recorder, x: Tensor): Tensor {

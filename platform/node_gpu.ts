@@ -1,5 +1,6 @@
 /** Adapters in Node: those that Dawn finds among the system's drivers and SwiftShader from npm. */
 import fs from 'node:fs';
+import os from 'node:os';
 import { MMARError } from '../base/error.ts';
 import { type AdapterDescription, describeAdapter } from '../engine/adapter.ts';
 import { restWhileWaiting } from './node_rest.ts';
@@ -45,6 +46,7 @@ export async function nodeAdapters({ experimental = false } = {}): Promise<NodeA
     if (!adapter) continue;
     const description = describeAdapter(adapter);
     if (description.kind === 'software') restWhileWaiting(adapter);
+    Object.assign(adapter, { cores: os.availableParallelism() });
     found.push({ name, adapter, description });
   }
   const rank = ({ name, description }: NodeAdapter): number =>

@@ -2,6 +2,7 @@ import type { Program, Recorder } from '../../engine/program.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import { Workspace } from '../../engine/workspace.ts';
 import { advance } from '../../shaders/advance.ts';
+import type { HeadWeights } from '../../shaders/denoise.ts';
 import { repeatRows } from '../../shaders/gather_rows.ts';
 import { placeRows } from '../../shaders/place_rows.ts';
 import type { DiffusionMLP } from '../diffusion_mlp.ts';
@@ -35,6 +36,7 @@ export class DiffusionHead implements TokenHead {
   private readonly workspace: Workspace;
   private readonly tables: DiffusionTables;
   private readonly times: Tensor;
+  private readonly together: HeadWeights | undefined;
   private readonly groups = new Recent<Group>(mostGroups, async ({ workspace }) => {
     this.canvas.device.queue.submit(); // its programs may have been run, but not sent
     await workspace.release();
@@ -55,6 +57,7 @@ export class DiffusionHead implements TokenHead {
     this.workspace = new Workspace(device);
     this.tables = new DiffusionTables(this.workspace, mlp.process, canvas.tokens, canvas.pictures, steps, noisy);
     this.times = this.workspace.tensor('times', activations, [steps, mlp.width]);
+    this.together = mlp.together(this.workspace, noisy);
   }
 
   serves(settings: DrawingSettings): boolean {
@@ -63,6 +66,7 @@ export class DiffusionHead implements TokenHead {
 
   async begin(pictures: readonly PictureInput[], settings: DrawingSettings, signal?: AbortSignal): Promise<void> {
     this.settings = settings;
+    if (this.together) this.mlp.gather(this.canvas.device, this.together);
     await this.tables.begin(
       pictures.map(({ chance }) => chance),
       settings,
@@ -107,7 +111,7 @@ export class DiffusionHead implements TokenHead {
 
   /** What drawing m tokens at once, of all pictures together, takes. */
   private async record(m: number): Promise<Group> {
-    const { canvas, mlp, tables, times } = this;
+    const { canvas, mlp, tables, times, together } = this;
     const { device, branches, activations, hidden, tokens, mask } = canvas;
     const rows = branches * m;
     const workspace = new Workspace(device);
@@ -128,7 +132,7 @@ export class DiffusionHead implements TokenHead {
     const steps = (count: number) =>
       program(`sample ${count} ×`, (p) => {
         const modulation = mlp.modulation(p, condition, times, tables.step, count);
-        mlp.denoise(p, x, modulation, { ...tables.of(), chosen }, branches, count);
+        mlp.denoise(p, x, modulation, { ...tables.of(), chosen }, branches, count, together);
         advance(p, tables.step, count);
       });
     const end = program('end', (p) => placeRows(p, x, chosen, tokens, mask));
