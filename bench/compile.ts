@@ -1,9 +1,9 @@
 import type { Device } from '../engine/device.ts';
 import type { Layout } from '../engine/pipeline.ts';
+import { layoutOf } from '../engine/plan.ts';
 import type { Constants, ShaderSource } from '../engine/preprocessor.ts';
 import type { Candidate } from '../engine/program.ts';
 import { configs } from './configs.ts';
-import { layoutOf } from './own.ts';
 import { type RecordedShape, recordShapes } from './shapes.ts';
 import { subgroupMatrices, subgroupMatrixLayout, subgroupMatrixProbe } from './subgroup_matrix.ts';
 
@@ -36,7 +36,10 @@ export async function compileAll(
         done.add(key);
         begin(title);
         const { source, constants } = candidate;
-        compiled.push({ title, ...(await compile(device, shape.dispatch.name, source, constants, layoutOf(shape))) });
+        compiled.push({
+          title,
+          ...(await compile(device, shape.dispatch.name, source, constants, layoutOf(shape.dispatch))),
+        });
       }
     }
   }

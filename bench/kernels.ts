@@ -92,6 +92,10 @@ function rates({ flops, bytes }: Work, ms: number, limits: Record<string, number
   return { ...(gflops ? { gflops } : {}), gbps, ...nearest };
 }
 
+/** What the others' results are compared with: the simplest kernel, else the rule's choice. */
+export const plainOf = (candidates: readonly Candidate[]): Candidate =>
+  candidates.find(({ variant }) => variant === 'direct' || variant === 'row') ?? candidates[0];
+
 /** For each candidate whether its results are the plain one's; undefined for that one itself. */
 async function agreement(
   operands: Operands,
@@ -100,10 +104,7 @@ async function agreement(
   signal?: AbortSignal,
 ): Promise<(boolean | undefined)[]> {
   if (candidates.length < 2) return [undefined];
-  const plain = Math.max(
-      0,
-      candidates.findIndex(({ variant }) => variant === 'direct'),
-    ),
+  const plain = candidates.indexOf(plainOf(candidates)),
     wanted = await operands.results(programs[plain]);
   const found: (boolean | undefined)[] = [];
   for (const [i, program] of programs.entries()) {

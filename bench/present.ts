@@ -1,5 +1,6 @@
 /** A report and a comparison as tables: rows of plain text, for a terminal, for Markdown and for the page. */
 import type { Comparison } from './compare.ts';
+import type { Verdict } from './own.ts';
 import { type KernelRow, type Report, shapeOf } from './report.ts';
 
 export interface Table {
@@ -126,6 +127,24 @@ function peersTable({ peers }: Report): Table {
     ]),
   };
 }
+
+/** A shader of one's own beside the kernel in whose place it stands. */
+export function trialTable({ rows }: Verdict): Table {
+  return {
+    title: `${rows[0].op} ${shapeOf(rows[0])}`,
+    head: ['', 'ms', 'spread', 'GFLOP/s', 'GB/s'],
+    rows: rows.map(({ variant, ms, spread, gflops, gbps }) => [
+      variant,
+      figure(ms),
+      `${figure(100 * spread)} %`,
+      figure(gflops),
+      figure(gbps),
+    ]),
+  };
+}
+
+/** How many times as long as ours it takes. */
+export const timesOurs = ({ rows: [ours, yours] }: Verdict): string => figure(yours.relative! / ours.relative!);
 
 /** What changed between two reports; what did not comes last. */
 export function comparisonTable({ changes, sameAdapter, throughout }: Comparison, title: string): Table {

@@ -8,6 +8,7 @@ import { Best, measureLimits } from './limits.ts';
 import { makeYardstick } from './probes.ts';
 import { type KernelRow, type ModelRow, type Report, schema, shapeOf } from './report.ts';
 import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
+import type { Sizes } from './sizes.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { madeModel } from './weights.ts';
 import { within } from './within.ts';
@@ -42,8 +43,8 @@ export interface BenchOptions {
   config?: string;
   /** A checkpoint with weights of its own in place of a named config. */
   model?: BenchModel;
-  /** Matrix products [m, k, n] in place of the models'. */
-  shapes?: [number, number, number][];
+  /** Matrix products in place of the models'. */
+  shapes?: Sizes[];
   /** Bytes that the device can hold, where that is known. */
   available?: number;
   signal?: AbortSignal;
@@ -117,7 +118,7 @@ class Bench {
     const measured = { ...options, yardstick: yardstick.program };
     try {
       if (own?.length)
-        await this.race(await Promise.all(own.map(([m, k, n]) => matmulShape(watch.device, m, k, n))), measured);
+        await this.race(await Promise.all(own.map((sizes) => matmulShape(watch.device, sizes))), measured);
       else
         for (const { name, json } of this.models()) {
           if (late) this.note(`kernels of ${name}: left out`);

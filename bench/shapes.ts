@@ -4,6 +4,7 @@ import type { Candidate, Dispatch, Operation, Recorder } from '../engine/program
 import type { Piece, Tensor } from '../engine/tensor.ts';
 import { gemm } from '../shaders/matmul.ts';
 import { Figures } from './figures.ts';
+import type { Sizes } from './sizes.ts';
 import { madeModel } from './weights.ts';
 
 /** A kernel's launch at one shape, as the programs of a model have it. */
@@ -40,7 +41,7 @@ export async function recordShapes(like: Device, json: unknown, name: string): P
 }
 
 /** A matrix product of one's own shape, x [m, k] by the weights of a layer [n, k], as a model's would be recorded. */
-export async function matmulShape(like: Device, m: number, k: number, n: number): Promise<RecordedShape> {
+export async function matmulShape(like: Device, [m, k, n]: Sizes): Promise<RecordedShape> {
   const { device } = dryDevice(like),
     recording = new Recording(device, 'of one’s own'),
     a = device.tensor('x', 'bf16', [m, k]),

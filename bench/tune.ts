@@ -2,7 +2,7 @@ import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Candidate, Program } from '../engine/program.ts';
 import { shapeClass, type TuningStore } from '../engine/tuning.ts';
-import { difference, tolerance } from './kernels.ts';
+import { difference, plainOf, tolerance } from './kernels.ts';
 import { Operands } from './operands.ts';
 import { type RecordedShape, recordShapes } from './shapes.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -193,9 +193,9 @@ async function race(
 /** Noise only ever adds to a time. */
 const least = ({ ms }: { ms: number[] }): number => Math.min(...ms);
 
-/** What the others are compared with runs first: the simplest kernel, else the rule's choice. */
+/** What the others are compared with runs first. */
 const plainFirst = (candidates: readonly Candidate[]): Candidate[] => {
-  const plain = candidates.find(({ variant }) => variant === 'direct' || variant === 'row') ?? candidates[0];
+  const plain = plainOf(candidates);
   return [plain, ...candidates.filter((candidate) => candidate !== plain)];
 };
 

@@ -51,13 +51,17 @@ function inParts({
   }));
 }
 
+/** How a dispatch's operands are bound. */
+export const layoutOf = ({ read, write, uniforms }: Pick<Dispatch, 'read' | 'write' | 'uniforms'>): Layout =>
+  'r'.repeat(read.length) + 'w'.repeat(write.length) + (uniforms.length ? 'u' : '');
+
 export async function planSteps(
   device: Device,
   d: Dispatch,
   buffer: GPUBuffer | undefined,
   offsets: Map<string, number>,
 ): Promise<Step[]> {
-  const layout = 'r'.repeat(d.read.length) + 'w'.repeat(d.write.length) + (d.uniforms.length ? 'u' : ''),
+  const layout = layoutOf(d),
     size = roundUp(4 * d.uniforms.length, 16);
   const bind = (uniforms: number[]): GPUBindGroup => {
     const resources: GPUBufferBinding[] = [...d.read, ...d.write].map((tensor) => ({ buffer: tensor.buffer }));

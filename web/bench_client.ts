@@ -1,12 +1,14 @@
 /** The page's side of the benchmark's worker: started when it is first needed, ended and started anew where it hangs. */
 import { MMARError } from '../base/error.ts';
-import type { SourceForm, Target, Verdict } from '../bench/own.ts';
+import { firstRunSeconds, noEnd } from '../bench/no_end.ts';
+import type { Verdict } from '../bench/own.ts';
 import type { Report } from '../bench/report.ts';
 import type { BenchOptions } from '../bench/run.ts';
+import type { SourceForm, Target } from '../bench/target.ts';
 import { connectWorker, type WorkerEngine } from './client.ts';
 
-/** Seconds that a shader has for its first run, and a run for stopping when it is told to. */
-const patience = { shader: 10, stop: 1 };
+/** Seconds that a run has for stopping when it is told to. */
+const stopSeconds = 1;
 
 let engine: WorkerEngine | undefined;
 
@@ -32,7 +34,7 @@ export async function runInWorker(
   options: BenchOptions,
   { signal, onProgress, onReport }: BenchEvents,
 ): Promise<Report> {
-  const late = () => setTimeout(abandon, patience.stop * 1000);
+  const late = () => setTimeout(abandon, stopSeconds * 1000);
   let timer: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener('abort', () => (timer = late()));
   try {
@@ -67,12 +69,11 @@ export async function tryInWorker(wgsl: string, target: Target, signal: AbortSig
       timer = setTimeout(() => {
         endless = true;
         abandon();
-      }, patience.shader * 1000);
+      }, firstRunSeconds * 1000);
     });
   } catch (error) {
     if (signal.aborted) throw new MMARError('cancelled', 'cancelled', { cause: error });
-    const message = `the shader did not end within ${patience.shader} s: look for a loop without an end, or choose a smaller shape`;
-    throw endless ? new MMARError('device', message, { cause: error }) : error;
+    throw endless ? noEnd('the shader') : error;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', stop);

@@ -1,9 +1,10 @@
 // The benchmark's worker: a device of its own, so that a shader that never ends can be left behind with it.
 
 import { MMARError } from '../base/error.ts';
-import { findTarget, type SourceForm, sourceOf, type Target, targetNames, tryShader } from '../bench/own.ts';
+import { tryShader } from '../bench/own.ts';
 import { type BenchOptions, runBench } from '../bench/run.ts';
 import { Stopwatch } from '../bench/stopwatch.ts';
+import { findTarget, type SourceForm, sourceOf, type Target, targetNames } from '../bench/target.ts';
 import type { Device } from '../engine/device.ts';
 import { version } from '../package.json';
 import { openDevice } from '../platform/browser.ts';

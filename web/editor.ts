@@ -1,14 +1,17 @@
 /** A shader of one's own: a kernel's source to change, run in its place, told right or wrong, and timed against ours. */
 import type { MMARError } from '../base/error.ts';
-import type { SourceFault, SourceForm, Target, Verdict } from '../bench/own.ts';
-import { figure } from '../bench/present.ts';
-import { shapeOf } from '../bench/report.ts';
+import type { SourceFault } from '../bench/faults.ts';
+import type { Verdict } from '../bench/own.ts';
+import { figure, timesOurs, trialTable } from '../bench/present.ts';
+import { parseSizes } from '../bench/sizes.ts';
+import type { SourceForm, Target } from '../bench/target.ts';
 import { source, targets, tryInWorker } from './bench_client.ts';
 import { tableElement } from './bench_tables.ts';
 import { element, make } from './dom.ts';
 import { Stoppable } from './stoppable.ts';
 
 const text = element<HTMLTextAreaElement>('editor-text'),
+  config = element<HTMLSelectElement>('editor-config'),
   kernels = element<HTMLSelectElement>('editor-kernel'),
   forms = element<HTMLSelectElement>('editor-form'),
   result = element('editor-result');
@@ -30,13 +33,13 @@ function target(): Target {
   const shape = element<HTMLInputElement>('editor-shape').value.trim();
   return {
     as: kernels.value,
-    shape: shape ? (shape.split(/[x×]/).map(Number) as Target['shape']) : undefined,
-    config: element<HTMLSelectElement>('editor-config').value,
+    shape: shape ? parseSizes('the matrix shape', shape) : undefined,
+    config: config.value,
   };
 }
 
 async function listKernels(): Promise<void> {
-  const names = await targets(target().config!);
+  const names = await targets(config.value);
   kernels.replaceChildren(...names.map((name) => make('option', { value: name, textContent: name })));
   kernels.value = names.find((name) => name.startsWith('matmul')) ?? names[0];
   await showSource();
@@ -83,27 +86,15 @@ function show(verdict: Verdict): void {
   status.textContent = saying(verdict);
   status.classList.toggle('wrong', !correct);
   if (faults.length) result.replaceChildren(make('ul', { className: 'errors' }, ...faults.map(faultItem)));
-  else result.replaceChildren(timesTable(verdict));
+  else result.replaceChildren(tableElement(trialTable(verdict)));
 }
 
-function saying({ errors, endless, correct, difference, rows: [ours, yours] }: Verdict): string {
+function saying(verdict: Verdict): string {
+  const { errors, endless, correct, difference } = verdict;
   if (errors.length) return 'It does not compile.';
   if (endless) return endless.line ? `Its loop at line ${endless.line} does not end.` : 'A loop does not end.';
   const off = difference === Infinity ? 'it leaves out numbers or gives none' : `off by ${figure(difference)} at most`;
-  const times = `It takes ${figure(yours.relative! / ours.relative!)} times as long as ours.`;
-  return `${correct ? 'Right' : 'Wrong: its result is not the kernel’s'}, ${off}. ${times}`;
-}
-
-function timesTable({ rows }: Verdict): HTMLElement {
-  const cells = ({ variant, ms, spread, gflops, gbps }: Verdict['rows'][number]) => [
-    variant,
-    figure(ms),
-    `${figure(100 * spread)} %`,
-    figure(gflops),
-    figure(gbps),
-  ];
-  const head = ['', 'ms', 'spread', 'GFLOP/s', 'GB/s'];
-  return tableElement({ title: `${rows[0].op} ${shapeOf(rows[0])}`, head, rows: rows.map(cells) });
+  return `${correct ? 'Right' : 'Wrong: its result is not the kernel’s'}, ${off}. It takes ${timesOurs(verdict)} times as long as ours.`;
 }
 
 /** A fault; one with a line has a button that shows it in the source. */
@@ -131,7 +122,7 @@ export function startEditor(): void {
   details.addEventListener('toggle', () => {
     if (details.open && !kernels.options.length) list();
   });
-  element('editor-config').addEventListener('change', list);
+  config.addEventListener('change', list);
   for (const choice of [kernels, forms, element('editor-shape')]) choice.addEventListener('change', choose);
   element('editor-load').addEventListener('click', () => void ask('Loading the source …', reload));
   text.addEventListener('input', () => drafts.set(draft, text.value));

@@ -5,10 +5,11 @@ import { MMARError } from '../../base/error.ts';
 import { compareReports } from '../../bench/compare.ts';
 import { type Compiled, compileAll } from '../../bench/compile.ts';
 import { type ConfigName, configs } from '../../bench/configs.ts';
-import { findTarget, sourceOf } from '../../bench/own.ts';
 import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
 import { type Report, readReport } from '../../bench/report.ts';
 import { type BenchModel, type BenchOptions, runBench } from '../../bench/run.ts';
+import { parseSizes, type Sizes } from '../../bench/sizes.ts';
+import { findTarget, sourceOf } from '../../bench/target.ts';
 import type { Device } from '../../engine/device.ts';
 import type { Checkpoint } from '../../loaders/checkpoint.ts';
 import { loadMMAR } from '../../model/mmar.ts';
@@ -16,7 +17,7 @@ import { dependencies, version } from '../../package.json';
 import { availableMemory } from '../../platform/memory.ts';
 import { openComposed } from '../checkpoint.ts';
 import { say, usage } from '../errors.ts';
-import { count, oneOf, option, someText } from '../options.ts';
+import { oneOf, option, someText } from '../options.ts';
 import { Progress, table } from '../progress.ts';
 import { withAdapter } from '../session.ts';
 import { stopSignal } from '../stop.ts';
@@ -35,8 +36,6 @@ Examples:
   mmar bench --dump matmul --shape 256x1024x4096 > mine.wgsl       or, with its #include, #if and #for: --as-written
   mmar bench --wgsl mine.wgsl --as matmul --shape 256x1024x4096
   mmar bench --compare before.json after.json`;
-
-type Sizes = [number, number, number];
 
 interface Options {
   adapter?: string;
@@ -76,7 +75,7 @@ export function addBench(program: Command): void {
     .addOption(
       new Option('--shape <MxKxN>', 'a matrix product in place of the models’, any number of times')
         .default([])
-        .argParser((text, before: Sizes[]) => [...before, matmulSizes('--shape', text)]),
+        .argParser((text, before: Sizes[]) => [...before, parseSizes('--shape', text)]),
     )
     .option('--quick', 'fewer samples of fewer shapes: two minutes at most')
     .addOption(
@@ -157,12 +156,6 @@ function tellCompiled(compiled: Compiled[], json?: boolean): void {
   for (const { title, error } of failed) say(`${title}: ${error}`);
   if (failed.length) process.exitCode = 1;
 }
-
-const matmulSizes = (name: string, text: string): Sizes => {
-  const sizes = text.split(/[x×]/).map((size) => count(1, 1 << 20)(name, size));
-  if (sizes.length === 3) return sizes as Sizes;
-  throw usage(`${name} is ${JSON.stringify(text)}; give three whole numbers, such as 256x1024x4096`);
-};
 
 const about = (name: string) => ({
   name,

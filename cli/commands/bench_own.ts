@@ -1,9 +1,11 @@
 import { fork } from 'node:child_process';
 import fs from 'node:fs';
 import { MMARError } from '../../base/error.ts';
-import { type SourceFault, tryShader, type Verdict } from '../../bench/own.ts';
-import { figure } from '../../bench/present.ts';
-import { shapeOf } from '../../bench/report.ts';
+import type { SourceFault } from '../../bench/faults.ts';
+import { firstRunSeconds, noEnd } from '../../bench/no_end.ts';
+import { tryShader, type Verdict } from '../../bench/own.ts';
+import { figure, timesOurs, trialTable } from '../../bench/present.ts';
+import type { Sizes } from '../../bench/sizes.ts';
 import { Stopwatch } from '../../bench/stopwatch.ts';
 import { usage } from '../errors.ts';
 import { table } from '../progress.ts';
@@ -13,13 +15,10 @@ import { stopSignal } from '../stop.ts';
 interface OwnOptions {
   adapter?: string;
   as?: string;
-  shape: [number, number, number][];
+  shape: Sizes[];
   config?: string;
   json?: boolean;
 }
-
-/** Seconds that a shader has for its first run: one that takes longer has an endless loop. */
-const patience = 10;
 
 /**
  * Tries a shader of the user's own. It runs in a process of its own, which can be ended: nothing else ends a shader that
@@ -38,15 +37,11 @@ export async function tryOwn(file: string, options: OwnOptions): Promise<void> {
     timer = setTimeout(() => {
       endless = true;
       child.kill('SIGKILL');
-    }, patience * 1000);
+    }, firstRunSeconds * 1000);
   });
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(timer);
-  if (endless)
-    throw new MMARError(
-      'device',
-      `${file} did not end within ${patience} s: look for a loop without an end, or give a smaller --shape`,
-    );
+  if (endless) throw noEnd(file);
   process.exitCode = code ?? 1;
 }
 
@@ -66,7 +61,8 @@ async function run(file: string, as: string, { adapter, shape: [shape], config, 
   if (verdict.errors.length || !verdict.correct) process.exitCode = 1;
 }
 
-function print(file: string, as: string, { errors, endless, difference, correct, rows }: Verdict): void {
+function print(file: string, as: string, verdict: Verdict): void {
+  const { errors, endless, difference, correct } = verdict;
   const told = ({ line, message }: SourceFault) => console.log(line ? `${file}:${line}: ${message}` : message);
   for (const fault of endless ? [endless] : errors) told(fault);
   if (errors.length) console.log(`${file} does not compile`);
@@ -74,18 +70,9 @@ function print(file: string, as: string, { errors, endless, difference, correct,
   const off =
     difference === Infinity ? 'it has no numbers where there should be some' : `off by ${figure(difference)} at most`;
   console.log(correct ? `right: ${off}` : `WRONG: not what ${as} gives, ${off}`);
-  const [ours, yours] = rows;
-  const cells = rows.map((row) => [
-    row.variant,
-    figure(row.ms),
-    `${figure(100 * row.spread)} %`,
-    figure(row.gflops),
-    figure(row.gbps),
-  ]);
-  console.log(
-    `\n${ours.op} ${shapeOf(ours)}\n${table([['', 'ms', 'spread', 'GFLOP/s', 'GB/s'], ...cells]).join('\n')}`,
-  );
-  console.log(`yours takes ${figure(yours.relative! / ours.relative!)} times as long`);
+  const { title, head, rows } = trialTable(verdict);
+  console.log(`\n${title}\n${table([head, ...rows]).join('\n')}`);
+  console.log(`yours takes ${timesOurs(verdict)} times as long`);
 }
 
 function readText(file: string): string {

@@ -2,12 +2,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { guardLoops } from '../../bench/loop_guard.ts';
-import { findTarget, sourceOf, tryShader } from '../../bench/own.ts';
+import { tryShader } from '../../bench/own.ts';
+import type { Sizes } from '../../bench/sizes.ts';
 import { Stopwatch } from '../../bench/stopwatch.ts';
+import { findTarget, sourceOf } from '../../bench/target.ts';
 import { device } from '../gpu.ts';
 
 const watch = await Stopwatch.open(device),
-  target = { as: 'matmul:direct', shape: [16, 64, 64] as [number, number, number] },
+  target = { as: 'matmul:direct', shape: [16, 64, 64] as Sizes },
   own = sourceOf((await findTarget(device, target)).candidate, 'compiled'),
   place = own.split('\n').findIndex((line) => /v = shape\.alpha \*/.test(line));
 

@@ -5,8 +5,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compareReports } from '../../bench/compare.ts';
 import { measureShape } from '../../bench/kernels.ts';
-import { findTarget, sourceOf, tryShader } from '../../bench/own.ts';
+import { tryShader } from '../../bench/own.ts';
 import { matmulShape } from '../../bench/shapes.ts';
+import type { Sizes } from '../../bench/sizes.ts';
+import { findTarget, sourceOf } from '../../bench/target.ts';
 import { device } from '../gpu.ts';
 import { planted } from './planted.ts';
 
@@ -28,7 +30,7 @@ test('five runs of the same are not called different', async () => {
 });
 
 test('every variant of a matrix product agrees with the plain one', async () => {
-  const shape = await matmulShape(device, 40, 96, 200),
+  const shape = await matmulShape(device, [40, 96, 200]),
     rows = await measureShape(watch, shape, { yardstick, samples: 2, budget_ms: 1 });
   assert.is(rows.length, shape.candidates.length);
   for (const { variant, agrees, ms } of rows) {
@@ -38,7 +40,7 @@ test('every variant of a matrix product agrees with the plain one', async () => 
 });
 
 test('a shader in a kernel’s place is right, wrong, or refused at its line', async () => {
-  const target = { as: 'matmul:direct', shape: [24, 64, 128] as [number, number, number] };
+  const target = { as: 'matmul:direct', shape: [24, 64, 128] as Sizes };
   const own = sourceOf((await findTarget(device, target)).candidate, 'compiled');
   const right = await tryShader(watch, own, target);
   assert.is(right.correct, true);
@@ -61,7 +63,7 @@ test('a shader in a kernel’s place is right, wrong, or refused at its line', a
 });
 
 test('a shader as it is written is expanded with the kernel’s constants, and its faults stand at the lines typed', async () => {
-  const target = { as: 'matmul:tiled', shape: [24, 64, 128] as [number, number, number] };
+  const target = { as: 'matmul:tiled', shape: [24, 64, 128] as Sizes };
   const { candidate } = await findTarget(device, target);
   const own = sourceOf(candidate, 'written');
   assert.match(own, /^\/\/ workgroups .*\n\/\/ constants: .*\n.*#include "lib\/.*#if /s);

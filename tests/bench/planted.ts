@@ -14,7 +14,7 @@ export async function planted(device: Device) {
     { program: yardstick } = await makeYardstick(watch);
 
   async function run(slower: number): Promise<Report> {
-    const shape = await matmulShape(device, 16, 512, 4 * Math.round((slower * columns) / 4)),
+    const shape = await matmulShape(device, [16, 512, 4 * Math.round((slower * columns) / 4)]),
       choice = { ...shape, candidates: shape.candidates.slice(0, 1) };
     const rows = await measureShape(watch, choice, { yardstick, samples: 16, budget_ms: 3000 }),
       kernels = rows.map((row) => ({ ...row, n: columns }));

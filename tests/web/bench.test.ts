@@ -277,6 +277,9 @@ await inBrowsers('bench', (test, browser) => {
     await page.press('Load its source');
     await page.says('editor-status', /as it is written/);
     assert.is(await source(), written);
+    await page.fill('Matrix shape', '64x256');
+    await page.press('Load its source');
+    await page.says('editor-status', /the matrix shape is "64x256"; give three whole numbers/);
     assert.equal(page.errors, []);
   });
 });
