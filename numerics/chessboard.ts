@@ -173,6 +173,15 @@ export function isOn([x, y]: Iterable<number>, quadrant?: Quadrant): boolean {
   return Math.min(column, row) >= 0 && Math.max(column, row) < columns && (column + row) % 2 === 0;
 }
 
+/** How far a point is from the nearest filled cell, along the axis on which it is farther, in sides of a cell; 0 on one. */
+export function cellsAway(point: ArrayLike<number>, quadrant?: Quadrant): number {
+  const { cells, middles } = cellsOf(quadrant);
+  const away = (at: number, middle: number) => Math.max(0, Math.abs(at - middle) / board.cell - 0.5);
+  return Math.min(
+    ...cells.map((cell) => Math.max(...cell.map((place, axis) => away(point[axis], middles[axis][place])))),
+  );
+}
+
 /** @param points [n × 2] @param wanted [n × 2] */
 export function scorePoints(points: Float64Array, wanted: Float64Array, quadrant?: Quadrant): Score {
   const samples = points.length / 2;

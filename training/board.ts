@@ -32,6 +32,16 @@ export interface BoardTraining {
   seed: number;
 }
 
+/** How points are drawn. */
+export interface BoardSampler {
+  /** Of the 1000. */
+  steps: number;
+  /** 0 DDIM, 1 DDPM. */
+  eta: number;
+  /** So many of the first steps, where there is most noise, are left out: drawing starts from noise at the next one's time. */
+  skip: number;
+}
+
 interface Watch {
   onStep?: (done: number, loss?: number) => void;
   signal?: AbortSignal;
@@ -146,19 +156,19 @@ export class TrainedBoard {
     program.destroy();
   }
 
-  /** Points [n × 2] of a class, drawn with so many sampler steps; the output is rounded to the type before each. */
-  async draw(n: number, quadrant: Quadrant, steps: number, eta: number, watch: Watch = {}): Promise<Float32Array> {
+  /** Points [n × 2] of a class; the output is rounded to the type before each sampler step. */
+  async draw(n: number, quadrant: Quadrant, how: BoardSampler, watch: Watch = {}): Promise<Float32Array> {
     const rows = Math.min(n, mostRows);
-    const { x, tables, key, program, noise } = await this.sampler(rows, steps, eta);
+    const { x, tables, key, program, noise } = await this.sampler(rows, how.steps, how.eta);
     const { device, workspace } = this;
     const z = Array.from({ length: rows }, () => oneHot(quadrant)).flat();
     workspace.write(tables.z, z);
     const points = new Float32Array(2 * n);
     for (let first = 0; first < n; first += rows) {
       workspace.write(key, [this.settings.seed, (quadrant << 24) | (first / rows)]);
-      workspace.write(tables.step, [0]);
+      workspace.write(tables.step, [how.skip]);
       await device.queue.run(noise, watch.signal);
-      for (let step = 0; step < steps; step++) {
+      for (let step = how.skip; step < how.steps; step++) {
         await device.queue.run(program, watch.signal);
         await device.queue.pace(watch.signal);
       }

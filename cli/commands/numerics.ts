@@ -80,6 +80,9 @@ export function addNumerics(program: Command): void {
     .addOption(option('--width <n>', 'of that MLP', count(4)).default(128))
     .addOption(option('--depth <n>', 'blocks of that MLP', count(1)).default(3))
     .addOption(option('--lr <x>', 'its learning rate', real(0)).default(1e-3))
+    .addOption(
+      option('--skip <numbers>', 'first steps left out as it draws; some, with commas', counts(0)).default([0], '0'),
+    )
     .option('--json', 'print one JSON object, or an array of them')
     .action((options: TrainedOptions & { train?: boolean }) =>
       options.train ? trainedChessboard(options) : chessboard(options),
@@ -102,7 +105,7 @@ function types(name: string, text: string): NumberType[] {
   throw usage(`${name} is ${JSON.stringify(text)}; give ${numberTypes.join(' or ')}, some with commas`);
 }
 
-const counts = (least: number, most: number) => (name: string, text: string) =>
+const counts = (least: number, most?: number) => (name: string, text: string) =>
   text.split(',').map((one) => count(least, most)(name, one));
 
 async function error(options: ErrorOptions): Promise<void> {

@@ -59,12 +59,23 @@ test("measure gives the rows of a checkpoint's own Diffusion MLP", async () => {
   assert.ok(of('epsilon', 'bf16', 999).v_loss > 1e4 * of('v', 'bf16', 999).v_loss);
 });
 
-test('chessboard --train learns and draws', async () => {
+test('chessboard --train learns once and draws in each way', async () => {
   const words =
-    'numerics chessboard --train --prediction v --train-steps 3 --batch 32 --width 16 --samples 10 --steps 5';
-  const row = await mmarJSON<Record<string, number>>(words.split(' '));
-  assert.equal([row.prediction, row.type, row.samples], ['v', 'bf16', 10]);
-  assert.ok(row.loss > 0.5 && row.loss < 1.5 && row.wrong <= 1);
+    'numerics chessboard --train --prediction v --train-steps 3 --batch 32 --width 16 --samples 10 --steps 5,3 --skip 0,1';
+  const rows = await mmarJSON<Record<string, number>[]>(words.split(' '));
+  assert.equal(
+    rows.map(({ steps, skip }) => [steps, skip]),
+    [
+      [5, 0],
+      [5, 1],
+      [3, 0],
+      [3, 1],
+    ],
+  );
+  for (const row of rows) {
+    assert.equal([row.prediction, row.type, row.samples], ['v', 'bf16', 10]);
+    assert.ok(row.loss > 0.5 && row.loss < 1.5 && row.astray <= row.wrong && row.wrong <= 1);
+  }
 });
 
 test('wrong use is said in one line', async () => {
@@ -73,6 +84,7 @@ test('wrong use is said in one line', async () => {
   await bad('numerics error --type f8', /--type is "f8"; give bf16 or f16 or f32/);
   await bad('numerics chessboard --steps 10,2000', /--steps is "2000"; give a whole number from 1 to 1000/);
   await bad('numerics chessboard --train --type f16', /--train learns in bf16 or f32, not in f16/);
+  await bad('numerics chessboard --train --steps 9,5 --skip 2,5', /--skip is 5; give less than --steps, which is 5/);
   await bad('numerics error --plot e.png', /writes \.svg here/);
 });
 

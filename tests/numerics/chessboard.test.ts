@@ -3,13 +3,21 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MMARError } from '../../base/error.ts';
 import type { Prediction } from '../../model/sampler.ts';
-import { boardSteps, cellsOf, denoise, exactPoints, isOn } from '../../numerics/chessboard.ts';
+import { boardSteps, cellsAway, cellsOf, denoise, exactPoints, isOn } from '../../numerics/chessboard.ts';
 import type { NumberType } from '../../numerics/number_types.ts';
 import { ChessboardRun } from '../../numerics/simulation.ts';
 import { board } from '../../shaders/chessboard.ts';
 import { device } from '../gpu.ts';
 
 const samples = 10_000;
+
+test('how far a point is from the filled cells', () => {
+  const { side, cell } = board;
+  assert.is(cellsAway([-side + cell / 2, -side + cell / 3]), 0); // on one
+  assert.ok(Math.abs(cellsAway([-1.25 * cell, -0.5 * cell], 3) - 1.25) < 1e-12); // class 3 lies above 0 on both axes
+  assert.ok(Math.abs(cellsAway([-side + 1.5 * cell, -side + 0.5 * cell]) - 0.5) < 1e-12); // the middle of an empty one
+  assert.ok(Math.abs(cellsAway([side + cell, 0.5 * cell]) - 1) < 1e-12); // beside the board
+});
 
 test('the denoiser is the mean of x₀ given x: the same by brute force', () => {
   const n = 400;

@@ -11,7 +11,7 @@ const settings = { batch: 64, width: 24, depth: 1, lr: 5e-3, seed: 1 };
 async function learn(prediction: 'v' | 'epsilon', type: 'bf16' | 'f32', steps: number) {
   const model = new TrainedBoard(device, { ...settings, prediction, type, steps });
   const loss = await model.train();
-  const points = await model.draw(200, 3, 20, 0);
+  const points = await model.draw(200, 3, { steps: 20, eta: 0, skip: 0 });
   const on = Array.from({ length: 200 }, (_, i) => isOn(points.subarray(2 * i, 2 * i + 2), 3)).filter(Boolean).length;
   await model.release();
   return { loss, points: [...points], on };
@@ -31,6 +31,16 @@ for (const [prediction, type] of [
 
 test('the same seed gives the same points', async () => {
   assert.equal(await learn('v', 'bf16', 3), await learn('v', 'bf16', 3));
+});
+
+test('with all but the last step left out, points are drawn as with one step', async () => {
+  const model = new TrainedBoard(device, { ...settings, prediction: 'epsilon', type: 'f32', steps: 2 });
+  await model.train();
+  const drawn = async (steps: number, skip: number) => [...(await model.draw(10, 1, { steps, eta: 0, skip }))];
+  const [last, only, all] = [await drawn(20, 19), await drawn(1, 0), await drawn(20, 0)];
+  assert.equal(last, only); // both at t = 0, which is the last of any number of steps
+  assert.not.equal(last, all);
+  await model.release();
 });
 
 test('a stop is heard', async () => {
