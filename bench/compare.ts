@@ -68,21 +68,23 @@ export function compareReports(before: Report, after: Report): Comparison {
 /** Limits and a model's figures: by their values, as there is nothing beside them to relate them to. */
 function figures(before: Report, after: Report): Change[] {
   const limits = Object.entries(after.limits).flatMap(([key, value]) => {
-    const old = before.limits[key];
-    if (!old || !value) return [];
-    const noise = noiseOf([before.limit_spread[key] ?? 0, after.limit_spread[key] ?? 0]),
-      [, what, unit] = /^(.*)_(\w+)$/.exec(key) ?? ['', key, ''];
-    const change = { what: `limit ${what}`, before: old, after: value, unit, ratio: value / old, noise };
-    return [{ ...change, verdict: verdictOf(change.ratio, noise, isTime(unit)) }];
+    const [, what, unit] = /^(.*)_(\w+)$/.exec(key) ?? ['', key, ''];
+    const spreads = [before.limit_spread[key] ?? 0, after.limit_spread[key] ?? 0];
+    return changeOf(`limit ${what}`, unit, before.limits[key], value, spreads);
   });
   const model = after.model.flatMap(({ model, figure, value, unit, spread = 0 }) => {
     const old = before.model.find((row) => row.model === model && row.figure === figure && row.unit === unit);
-    if (!old?.value || !value) return [];
-    const noise = noiseOf([old.spread ?? 0, spread]),
-      change = { what: `${model}: ${figure}`, before: old.value, after: value, unit, ratio: value / old.value, noise };
-    return [{ ...change, verdict: verdictOf(change.ratio, noise, isTime(unit)) }];
+    return changeOf(`${model}: ${figure}`, unit, old?.value, value, [old?.spread ?? 0, spread]);
   });
   return [...limits, ...model];
+}
+
+/** How a value changed, if both reports have it. */
+function changeOf(what: string, unit: string, before: number | undefined, after: number, spreads: number[]): Change[] {
+  if (!before || !after) return [];
+  const ratio = after / before,
+    noise = noiseOf(spreads);
+  return [{ what, before, after, unit, ratio, noise, verdict: verdictOf(ratio, noise, isTime(unit)) }];
 }
 
 const isTime = (unit: string): boolean => /^(s|ms|us|MB|GB|dispatches)$/.test(unit);

@@ -3,17 +3,25 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildNode } from '../esbuild.config.mjs';
 
-const folder = fileURLToPath(new URL('results/', import.meta.url)),
-  target = fileURLToPath(new URL('../docs/gpus.md', import.meta.url));
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url))),
+  folder = path.join(root, 'bench/results'),
+  target = path.join(root, 'docs/gpus.md');
+const own = ['present', 'read_report', 'report'];
+await buildNode(
+  own.map((name) => `bench/${name}.ts`),
+  path.join(root, 'dist'),
+  { absWorkingDir: root },
+);
+const [{ escaped, figure, markdownRow }, { readReport }, { picturesAMinute }] = await Promise.all(
+  own.map((name) => import(`../dist/bench/${name}.mjs`)),
+);
 const reports = fs
   .readdirSync(folder)
   .filter((name) => name.endsWith('.json'))
   .sort()
-  .map((name) => ({ name, ...JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) }));
-const figure = (n) => (n === undefined ? '' : n >= 100 ? n.toFixed(0) : n.toPrecision(3));
-const row = (cells) => `| ${cells.join(' | ')} |`;
-const plain = (text) => String(text ?? '').replace(/[\\`*_{}[\]<>|#!&]/g, (c) => `\\${c}`);
+  .map((name) => ({ name, ...readReport(fs.readFileSync(path.join(folder, name), 'utf8'), name) }));
 
 const limits = [
   'fma_gflops',
@@ -26,7 +34,6 @@ const limits = [
   'submit_us',
   'wait_us',
 ];
-const pictures = ({ model }) => model.find(({ figure: what }) => what.startsWith('pictures a minute'));
 const best = ({ kernels }, op) => kernels.filter((k) => k.op === op && k.share).sort((a, b) => b.share - a.share)[0];
 const share = (report, op) => {
   const found = best(report, op);
@@ -71,11 +78,11 @@ const families = {
   'attention, few queries': [/^attention_row/, /^attention:row/],
   conv2d: [/^conv2d/, /^conv2d:tiled/],
 };
-const before = compiled(fileURLToPath(new URL('../tools/gpus/RESULTS.md', import.meta.url))),
+const before = compiled(path.join(root, 'tools/gpus/RESULTS.md')),
   now = compiled(path.join(folder, 'compilers.md'));
 const shared = now.targets.filter((target) => before.targets.includes(target));
 const change = Object.entries(families).map(([name, [was, is]]) =>
-  row([name, ...shared.map((target) => `${worst(before, target, was)} → ${worst(now, target, is)}`)]),
+  markdownRow([name, ...shared.map((target) => `${worst(before, target, was)} → ${worst(now, target, is)}`)]),
 );
 
 const text = `# GPUs
@@ -88,22 +95,22 @@ is made of them by \`npm run gpus:doc\`. A report of a card that is not here is 
 Limits: multiply-adds in f32, f16 and subgroup matrices (GFLOP/s), reading and copying memory and reading workgroup memory (GB/s), a dispatch, a submission, a
 submission waited for (µs). Kernels: the largest share of those limits that a shape of the models reaches.
 
-${row(['adapter', 'runtime', ...limits.map((key) => key.replace(/_/g, ' ')), 'matmul', 'attention', 'conv2d', 'pictures a minute'])}
-${row(['---', '---', ...limits.map(() => '---:'), '---', '---', '---', '---'])}
+${markdownRow(['adapter', 'runtime', ...limits.map((key) => key.replace(/_/g, ' ')), 'matmul', 'attention', 'conv2d', 'pictures a minute'])}
+${markdownRow(['---', '---', ...limits.map(() => '---:'), '---', '---', '---', '---'])}
 ${reports
   .map((r) => {
-    const drawn = pictures(r);
-    return row([
-      `[${plain(r.adapter.name)}](../bench/results/${r.name})`,
-      plain(r.adapter.runtime),
+    const drawn = picturesAMinute(r);
+    return markdownRow([
+      `[${escaped(r.adapter.name)}](../bench/results/${r.name})`,
+      escaped(r.adapter.runtime),
       ...limits.map((key) => figure(r.limits[key])),
       ...['matmul', 'attention', 'conv2d'].map((op) => share(r, op)),
-      drawn ? `${figure(drawn.value)} (${plain(drawn.model)})` : '',
+      drawn ? `${figure(drawn.value)} (${escaped(drawn.model)})` : '',
     ]);
   })
   .join('\n')}
 
-${reports.flatMap((r) => r.notes.map((note) => `- ${plain(r.adapter.name)}: ${plain(note)}.`)).join('\n')}
+${reports.flatMap((r) => r.notes.map((note) => `- ${escaped(r.adapter.name)}: ${escaped(note)}.`)).join('\n')}
 
 ## What other GPUs' compilers make of the kernels
 
@@ -118,8 +125,8 @@ ${fs.readFileSync(path.join(folder, 'compilers.md'), 'utf8').trim()}
 The same of commit de3c479 (\`tools/gpus/RESULTS.md\`) and now: spills of the pipeline that spills most, or is largest, and how much of its
 hottest loop is multiply-adds.
 
-${row(['kernel', ...shared])}
-${row(['---', ...shared.map(() => '---')])}
+${markdownRow(['kernel', ...shared])}
+${markdownRow(['---', ...shared.map(() => '---')])}
 ${change.join('\n')}
 `;
 fs.writeFileSync(target, text);

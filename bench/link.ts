@@ -1,5 +1,6 @@
 import { MMARError } from '../base/error.ts';
-import { type Report, readReport } from './report.ts';
+import { readReport } from './read_report.ts';
+import type { Report } from './report.ts';
 
 /** What a link may unpack to: a report has some 100,000 characters. */
 const mostBytes = 4_000_000;

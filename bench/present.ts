@@ -1,5 +1,6 @@
 /** A report and a comparison as tables: rows of plain text, for a terminal, for Markdown and for the page. */
 import type { Comparison } from './compare.ts';
+import type { Limits } from './limits.ts';
 import type { Verdict } from './own.ts';
 import { type KernelRow, type Report, shapeOf } from './report.ts';
 
@@ -16,7 +17,7 @@ export interface Table {
   marks?: ('bad' | 'good' | undefined)[];
 }
 
-const limitNames: Record<string, string> = {
+const limitNames: Record<keyof Limits, string> = {
   fma_gflops: 'multiply-adds, f32',
   fma_f16_gflops: 'multiply-adds, f16',
   fma_matrix_gflops: 'multiply-adds, subgroup matrix',
@@ -34,7 +35,7 @@ const unitNames: Record<string, string> = { gflops: 'GFLOP/s', gbps: 'GB/s', us:
 /** `fma_gflops` as `multiply-adds, f32` and `GFLOP/s`. */
 export function limitName(key: string): { name: string; unit: string } {
   const unit = /[^_]*$/.exec(key)![0];
-  return { name: limitNames[key] ?? key, unit: unitNames[unit] ?? unit };
+  return { name: limitNames[key as keyof Limits] ?? key, unit: unitNames[unit] ?? unit };
 }
 
 /** A number in three figures. */
@@ -169,15 +170,18 @@ export function comparisonTable({ changes, sameAdapter, throughout }: Comparison
   };
 }
 
+/** A text that Markdown shows as it is. */
+export const escaped = (text: string): string => text.replace(/[\\`*_{}[\]<>|#!&]/g, (c) => `\\${c}`);
+
+export const markdownRow = (cells: string[]): string => `| ${cells.join(' | ')} |`;
+
 /** Markdown, ready to paste: whatever a name holds stays text. */
 export function markdown(lines: string[], all: Table[]): string {
-  const plain = (text: string): string => text.replace(/[\\`*_{}[\]<>|#!&]/g, (c) => `\\${c}`);
-  const row = (cells: string[]): string => `| ${cells.join(' | ')} |`;
   const parts = all.map(({ title, head, rows }) => {
     const columns = head.map((_, i) => i).filter((i) => rows.some((cells) => cells[i])),
-      rule = row(columns.map((i) => (i ? '---:' : '---')));
-    const body = rows.map((cells) => row(columns.map((i) => plain(cells[i]))));
-    return [`### ${plain(title)}`, '', row(columns.map((i) => head[i])), rule, ...body, ''].join('\n');
+      rule = markdownRow(columns.map((i) => (i ? '---:' : '---')));
+    const body = rows.map((cells) => markdownRow(columns.map((i) => escaped(cells[i]))));
+    return [`### ${escaped(title)}`, '', markdownRow(columns.map((i) => head[i])), rule, ...body, ''].join('\n');
   });
-  return [...lines.map((line, i) => (i ? `${plain(line)}  ` : `## ${plain(line)}`)), '', ...parts].join('\n');
+  return [...lines.map((line, i) => (i ? `${escaped(line)}  ` : `## ${escaped(line)}`)), '', ...parts].join('\n');
 }

@@ -1,6 +1,6 @@
 /** A report as a picture to hand on: the adapter, its limits, the kernels that come nearest to them, and what a reader must know. */
 import { figure, limitName } from '../bench/present.ts';
-import { type KernelRow, type Report, shapeOf } from '../bench/report.ts';
+import { type KernelRow, picturesAMinute, type Report, shapeOf } from '../bench/report.ts';
 import { colour } from './dom.ts';
 
 const width = 1200,
@@ -10,8 +10,9 @@ const width = 1200,
   most = 5,
   lineOf = (i: number): number => 230 + 48 * i;
 
-export async function cardOf({ adapter, limits, kernels, model, notes, date, version }: Report): Promise<Blob> {
-  const canvas = new OffscreenCanvas(width, height),
+export async function cardOf(report: Report): Promise<Blob> {
+  const { adapter, limits, kernels, notes, date, version } = report,
+    canvas = new OffscreenCanvas(width, height),
     context = canvas.getContext('2d')!;
   const ink = colour('ink'),
     muted = colour('muted');
@@ -40,7 +41,7 @@ export async function cardOf({ adapter, limits, kernels, model, notes, date, ver
     bar(row.share, 940, lineOf(i) - 16);
     write(`${figure(100 * row.share)} %`, 1072, lineOf(i), 20);
   }
-  const pictures = model.find(({ figure: what }) => what.startsWith('pictures a minute'));
+  const pictures = picturesAMinute(report);
   if (pictures) write(`${pictures.model}: ${figure(pictures.value)} ${pictures.figure}`, margin, 500, 24);
   if (notes.length) {
     context.font = fontOf(20);

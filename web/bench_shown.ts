@@ -2,7 +2,8 @@
 import { compareReports } from '../bench/compare.ts';
 import { packReport, unpackReport } from '../bench/link.ts';
 import { comparisonTable, markdown, summary, tables } from '../bench/present.ts';
-import { type Report, readReport } from '../bench/report.ts';
+import { readReport } from '../bench/read_report.ts';
+import type { Report } from '../bench/report.ts';
 import { cardOf } from './bench_card.ts';
 import { tableElement } from './bench_tables.ts';
 import { element, make } from './dom.ts';

@@ -6,7 +6,8 @@ import { MMARError } from '../../base/error.ts';
 import { compareReports } from '../../bench/compare.ts';
 import { packReport, unpackReport } from '../../bench/link.ts';
 import { markdown, summary, tables } from '../../bench/present.ts';
-import { type Report, readReport, schema } from '../../bench/report.ts';
+import { readReport } from '../../bench/read_report.ts';
+import { type Report, schema } from '../../bench/report.ts';
 
 const report = (kernels: Report['kernels'], more: Partial<Report> = {}): Report => ({
   schema,

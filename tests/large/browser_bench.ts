@@ -2,7 +2,7 @@
 // tab, pressed as a person would, to its end; the report is what "Save JSON" gives. Without --what and --config, everything.
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readReport } from '../../bench/report.ts';
+import { readReport } from '../../bench/read_report.ts';
 import { type BrowserName, launch } from '../web/browsers.ts';
 import { TestPage, TestServer } from '../web/harness.ts';
 

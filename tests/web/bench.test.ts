@@ -5,7 +5,8 @@ import path from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Picture } from '../../base/platform.ts';
 import { packReport } from '../../bench/link.ts';
-import { type Report, readReport } from '../../bench/report.ts';
+import { readReport } from '../../bench/read_report.ts';
+import type { Report } from '../../bench/report.ts';
 import { decodePicture } from '../../platform/node.ts';
 import { inBrowsers, type TestPage } from './harness.ts';
 
