@@ -2,9 +2,8 @@ import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { Profile } from '../engine/profile.ts';
 import type { MMAR } from '../model/mmar.ts';
-import { Sequence } from '../model/sequence.ts';
-import { permutation } from '../shaders/random.ts';
 import type { ModelRow } from './report.ts';
+import { drawingOf, TextRun } from './workload.ts';
 
 export interface FigureOptions {
   /** Seconds after which a drawing is left and its time told by the steps that were done. */
@@ -69,30 +68,18 @@ export class Figures {
 
   /** Prefill and decoding, behind so much text, or as much as the model has positions for. */
   async text(most = 512): Promise<void> {
-    const { llm, config } = this.model.system,
-      decoded = 1 + Math.min(16, most / 16),
-      length = Math.min(most, config.llm.max_position_embeddings - decoded - 1);
-    const text = new Sequence(this.device, llm, length + decoded + 1),
-      ids = Array.from({ length }, (_, i) => (i * 7919) % llm.vocab_size),
-      greedy = { temperature: 0, top_p: 1, seed: 1, max_new_tokens: decoded, eosIds: [] };
-    const prefill = async () => {
-      text.forget();
-      await text.read([{ ids }], { next: greedy, signal: this.signal });
-    };
-    const decode = async (count: number) => {
-      for await (const _ of text.decode({ ...greedy, max_new_tokens: count }, this.signal));
-    };
+    const decoded = 1 + Math.min(16, most / 16),
+      length = Math.min(most, this.model.config.llm.max_position_embeddings - decoded - 1),
+      text = new TextRun(this.model, length, decoded);
+    const prefill = () => text.prefill(this.signal),
+      decode = (count: number) => text.decode(count, this.signal);
     try {
-      const first = await this.seconds(prefill);
-      this.add(`first token of ${length}, with compiling`, first, 's');
+      this.add(`first token of ${length}, with compiling`, await this.seconds(prefill), 's');
       this.add(`text prefill of ${length}`, length / (await this.seconds(prefill)), 'tokens/s');
       await this.seconds(() => decode(2)); // compiles
       await this.seconds(prefill);
-      this.add(
-        `decoding behind ${length}`,
-        (decoded - 1) / (await this.seconds(() => decode(decoded - 1))),
-        'tokens/s',
-      );
+      const seconds = await this.seconds(() => decode(decoded - 1));
+      this.add(`decoding behind ${length}`, (decoded - 1) / seconds, 'tokens/s');
     } finally {
       await text.release();
     }
@@ -136,17 +123,12 @@ export class Figures {
   async pictures(count: number, onStep: (steps: number) => void = () => {}): Promise<void> {
     const { model, device, signal } = this,
       settings = { ...model.defaults, cfg: 3 },
-      words = Array.from({ length: 24 }, (_, i) => i + 1),
       start = performance.now();
-    const pictures = Array.from({ length: count }, (_, i) => ({
-      order: permutation(model.config.image_tokens, i + 1),
-      chance: { seed: i + 1 },
-    }));
     let last = start,
       steps = 0,
       iterations = 0,
       timed = 0;
-    for await (const step of model.draw({ before: words, uncond: words.slice(0, 12), pictures }, settings, signal)) {
+    for await (const step of model.draw(drawingOf(model, count), settings, signal)) {
       await device.queue.idle(signal);
       steps++;
       iterations = step.iterations;

@@ -1,9 +1,10 @@
 // Times kernels at the model's own shapes: many replays in one submit, by the clock, so that what is measured is the
-// kernel and what the engine adds to it. Operands are zeros; no kernel's time depends on their values.
+// kernel and what the engine adds to it. Operands are zeros, but where a kernel's time depends on them: there a case makes its own.
 import { Device } from '../engine/device.ts';
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
 import { nodeAdapter } from '../platform/node_gpu.ts';
+import { median } from './measure.ts';
 
 /** One size of a kernel. */
 export interface Case {
@@ -57,7 +58,7 @@ async function measure(device: Device, kernel: string, { name, flops, bytes, rec
     times.push(await time(runs));
   program.destroy();
   for (const t of operands) device.release(t);
-  const ms = times.sort((a, b) => a - b)[times.length >> 1];
+  const ms = median(times);
   return { kernel, case: name, ms, gflops: flops && flops / ms / 1e6, gbs: bytes / ms / 1e6 };
 }
 

@@ -7,8 +7,9 @@ import { buildNode } from '../esbuild.config.mjs';
 
 process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const { values } = parseArgs({ options: { adapter: { type: 'string' } } });
-await buildNode(['platform/node_gpu.ts'], 'dist/bench');
-const { nodeAdapter } = await import(new URL('../dist/bench/platform/node_gpu.mjs', import.meta.url));
+await buildNode(['platform/node_gpu.ts', 'bench/measure.ts'], 'dist');
+const { nodeAdapter } = await import(new URL('../dist/platform/node_gpu.mjs', import.meta.url)),
+  { median } = await import(new URL('../dist/bench/measure.mjs', import.meta.url));
 const { name, adapter } = await nodeAdapter(values.adapter);
 const most = adapter.limits.maxImmediateSize ?? 0;
 if (!most) {
@@ -76,7 +77,6 @@ for (let round = 0; round < 21; round++) {
     }),
   );
 }
-const median = (all) => [...all].sort((a, b) => a - b)[all.length >> 1].toFixed(2);
 console.log(`${name}: at most ${most} bytes; µs a dispatch, medians of ${took.uniform.length} turns:`);
-for (const [kind, all] of Object.entries(took)) console.log(`${kind.padEnd(10)} ${median(all)}`);
+for (const [kind, all] of Object.entries(took)) console.log(`${kind.padEnd(10)} ${median(all).toFixed(2)}`);
 process.exit(0);

@@ -1,7 +1,8 @@
 import { quantile, spread } from './measure.ts';
-import { overheads, transfers } from './overheads.ts';
+import { overheads } from './overheads.ts';
 import { Probes } from './probes.ts';
 import type { Stopwatch } from './stopwatch.ts';
+import { transfers } from './transfers.ts';
 
 /** What an adapter can do at most, by shaders that do that one thing; each key ends in its unit. */
 export interface Limits {

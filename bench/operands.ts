@@ -1,3 +1,4 @@
+import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import type { Candidate, Program } from '../engine/program.ts';
 import { type Piece, packRows, type Tensor } from '../engine/tensor.ts';
@@ -23,7 +24,11 @@ export class Operands {
     const failure = await device.gpu.popErrorScope();
     if (failure) {
       made.release();
-      throw new Error('the device has no memory for the operands');
+      const size = `${(Operands.bytes(shape) / 1e6).toFixed(0)} MB`;
+      throw new MMARError(
+        'adapter',
+        `the adapter has no memory for ${size} of operands of ${name}; give a smaller shape`,
+      );
     }
     made.filling = await device.record(`${name} operands`, (p) =>
       [...read, ...write].forEach((t, i) => {

@@ -3,8 +3,9 @@ import type { Device } from '../engine/device.ts';
 import type { MMAR } from '../model/mmar.ts';
 import { namedConfig } from './configs.ts';
 import { modelFigures } from './figures.ts';
-import { measureShape } from './kernels.ts';
+import { type KernelOptions, measureShape } from './kernels.ts';
 import { Best, measureLimits } from './limits.ts';
+import { inOrder } from './order.ts';
 import { makeYardstick } from './probes.ts';
 import { type KernelRow, type ModelRow, type Report, schema, shapeOf } from './report.ts';
 import { matmulShape, type RecordedShape, recordShapes } from './shapes.ts';
@@ -12,7 +13,6 @@ import type { Sizes } from './sizes.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { madeModel } from './weights.ts';
 import { within } from './within.ts';
-import { workOf } from './work.ts';
 
 /** What a caller knows that the device does not tell. */
 export interface About {
@@ -107,34 +107,16 @@ class Bench {
 
   private async races(names?: string[], signal?: AbortSignal): Promise<void> {
     const { watch, report } = this,
-      { quick, shapes: own } = this.options,
-      known = new Set<string>();
-    let late = false;
-    const yardstick = await makeYardstick(watch);
-    // Of ten variants some take a CPU many times as long as the rule's choice, and seconds to compile.
-    const alone = quick && watch.device.software,
-      fewer = (shape: RecordedShape) => (alone ? { ...shape, candidates: shape.candidates.slice(0, 1) } : shape);
-    const options = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal };
-    const measured = { ...options, yardstick: yardstick.program };
+      { quick, shapes = [] } = this.options,
+      { program: yardstick, release } = await makeYardstick(watch);
+    const how = { samples: quick ? 6 : 12, budget_ms: quick ? 250 : 1000, limits: report.limits, signal, yardstick };
     try {
-      if (own?.length)
-        await this.race(await Promise.all(own.map((sizes) => matmulShape(watch.device, sizes))), measured);
-      else
-        for (const { name, json } of this.models()) {
-          if (late) this.note(`kernels of ${name}: left out`);
-          if (late) continue;
-          this.options.onProgress?.(`kernels: recording what ${name} runs`);
-          const all = await recordShapes(watch.device, json, name);
-          for (const { dispatch } of all) known.add(dispatch.name);
-          const chosen = all.filter(({ dispatch }) => !names || names.includes(dispatch.name)).map(fewer);
-          late = !(await this.race(inOrder(chosen, report.limits, quick), measured));
-        }
+      const own = await Promise.all(shapes.map((sizes) => matmulShape(watch.device, sizes)));
+      if (own.length) await this.race(own, how);
+      else await this.modelRaces(names, how);
     } finally {
-      yardstick.release();
+      release();
     }
-    if (alone) this.note('kernels: the variant of each that is chosen here; the others are left out');
-    const missing = own?.length ? undefined : names?.find((name) => !known.has(name));
-    if (missing !== undefined && !signal?.aborted) throw noKernel(missing, known);
     const moved = report.kernels.filter((row) => row.moved).length;
     if (moved) this.note(`kernels: ${moved} of ${report.kernels.length} times moved by over 5 % during the run`);
     report.kernels.sort(
@@ -142,14 +124,37 @@ class Bench {
     );
   }
 
+  /** One model after another: a quick run whose time is over names those that it leaves out. */
+  private async modelRaces(names: string[] | undefined, how: KernelOptions): Promise<void> {
+    const { watch, report } = this,
+      { quick, onProgress } = this.options,
+      known = new Set<string>();
+    // Of ten variants some take a CPU many times as long as the rule's choice, and seconds to compile.
+    const alone = quick && watch.device.software,
+      fewer = (shape: RecordedShape) => (alone ? { ...shape, candidates: shape.candidates.slice(0, 1) } : shape);
+    let late = false;
+    for (const { name, json } of this.models()) {
+      if (late) this.note(`kernels of ${name}: left out`);
+      if (late) continue;
+      onProgress?.(`kernels: recording what ${name} runs`);
+      const all = await recordShapes(watch.device, json, name);
+      for (const { dispatch } of all) known.add(dispatch.name);
+      const chosen = all.filter(({ dispatch }) => !names || names.includes(dispatch.name)).map(fewer);
+      late = !(await this.race(inOrder(chosen, report.limits, quick), how));
+    }
+    if (alone) this.note('kernels: the variant of each that is chosen here; the others are left out');
+    const missing = names?.find((name) => !known.has(name));
+    if (missing !== undefined && !how.signal?.aborted) throw noKernel(missing, known);
+  }
+
   /** Measures one shape after another; false where a quick run's time was over before the last. */
-  private async race(shapes: RecordedShape[], options: Parameters<typeof measureShape>[2]): Promise<boolean> {
+  private async race(shapes: RecordedShape[], how: KernelOptions): Promise<boolean> {
     const { report } = this;
     let done = 0;
     try {
       for (const shape of shapes) {
         this.options.onProgress?.(`kernels of ${shape.model}: ${shape.dispatch.name}, ${done + 1} of ${shapes.length}`);
-        report.kernels.push(...(await this.measured(shape, options)));
+        report.kernels.push(...(await this.measured(shape, how)));
         done++;
         this.found();
       }
@@ -189,9 +194,9 @@ class Bench {
   }
 
   /** A shape that fails is a row that says so: the others go on. */
-  private async measured(shape: RecordedShape, options: Parameters<typeof measureShape>[2]): Promise<KernelRow[]> {
+  private async measured(shape: RecordedShape, how: KernelOptions): Promise<KernelRow[]> {
     try {
-      return await measureShape(this.watch, shape, options);
+      return await measureShape(this.watch, shape, how);
     } catch (error) {
       if (error instanceof MMARError && ['cancelled', 'device'].includes(error.code)) throw error;
       const { dispatch, model } = shape;
@@ -249,29 +254,6 @@ class Bench {
     this.options.onReport?.(this.report);
   }
 }
-
-/**
- * One shape of each kernel first, the one that costs a picture most, then the others by that: a run that is cut short has
- * what matters. A quick run begins with the kernels that cost least, so that all have a row, and none with a shape of which
- * one run takes long.
- */
-function inOrder(shapes: RecordedShape[], limits: Record<string, number>, quick = false): RecordedShape[] {
-  const costs = shapes.map((shape) => {
-    const { flops = 0, bytes } = workOf(shape),
-      { fma_gflops = 1, read_gbps = 1, dispatch_us = 0 } = limits;
-    const ms = Math.max(flops / fma_gflops, bytes / read_gbps) / 1e6 + dispatch_us / 1000;
-    return { shape, cost: Math.max(1, shape.calls) * ms, long: quick && ms > longMs };
-  });
-  costs.sort((a, b) => Number(a.long) - Number(b.long) || b.cost - a.cost);
-  const names = new Set<string>(),
-    leads = costs.filter(({ shape: { dispatch } }) => !names.has(dispatch.name) && names.add(dispatch.name)),
-    others = costs.filter((one) => !leads.includes(one));
-  if (quick) leads.reverse();
-  return [...leads, ...others].map(({ shape }) => shape);
-}
-
-/** A kernel of which one run takes longer, at the adapter's limits, takes most of a quick run's time to measure. */
-const longMs = 100;
 
 const noKernel = (name: string, known: Set<string>): MMARError =>
   new MMARError(

@@ -43,7 +43,7 @@ export async function recordShapes(like: Device, json: unknown, name: string): P
 /** A matrix product of one's own shape, x [m, k] by the weights of a layer [n, k], as a model's would be recorded. */
 export async function matmulShape(like: Device, [m, k, n]: Sizes): Promise<RecordedShape> {
   const { device } = dryDevice(like),
-    recording = new Recording(device, 'of one’s own'),
+    recording = new Recording(device, 'one’s own'),
     a = device.tensor('x', 'bf16', [m, k]),
     b = device.tensor('weight', 'bf16', [n, k]);
   recording.weights = new Set(b.pieces);

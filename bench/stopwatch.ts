@@ -14,9 +14,7 @@ export interface Clock {
 
 /** Times dispatches on a device: by timestamps around one compute pass, or by the clock until the queue is empty. */
 export class Stopwatch {
-  private queries: GPUQuerySet | undefined;
-  private resolved: GPUBuffer | undefined;
-  private staging: GPUBuffer | undefined;
+  private timestamps: Timestamps | undefined;
 
   private constructor(
     readonly device: Device,
@@ -24,13 +22,9 @@ export class Stopwatch {
   ) {}
 
   static async open(device: Device): Promise<Stopwatch> {
-    const watch = new Stopwatch(device, { kind: 'timestamps', grid_ns: 0, sample_ms: 0 });
-    const { kind, grid_ns } = device.gpu.features.has('timestamp-query')
-      ? await watch.timestampGrid()
-      : await watch.answerGrid();
-    const least = kind === 'timestamps' && grid_ns < 10_000 ? 5 : 20;
-    Object.assign(watch.clock, { kind, grid_ns, sample_ms: Math.max(least, (grid_ns / 1e6) * 10) });
-    return watch;
+    const { kind, grid_ns } = (await timestampGrid(device)) ?? (await answerGrid(device)),
+      least = kind === 'timestamps' && grid_ns < 10_000 ? 5 : 20;
+    return new Stopwatch(device, { kind, grid_ns, sample_ms: Math.max(least, (grid_ns / 1e6) * 10) });
   }
 
   /** Milliseconds of one run, where `runs` runs follow one another, the programs in turn. */
@@ -44,26 +38,17 @@ export class Stopwatch {
   }
 
   private async byTimestamps(programs: readonly Program[], runs: number): Promise<number> {
-    const { gpu } = this.device;
-    this.queries ??= gpu.createQuerySet({ type: 'timestamp', count: 2 });
-    this.resolved ??= gpu.createBuffer({ size: 16, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
-    this.staging ??= gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-    const encoder = gpu.createCommandEncoder({ label: 'bench' });
-    const timestampWrites = { querySet: this.queries, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 };
-    encode(encoder.beginComputePass({ timestampWrites }), programs, runs);
-    encoder.resolveQuerySet(this.queries, 0, 2, this.resolved, 0);
-    encoder.copyBufferToBuffer(this.resolved, 0, this.staging, 0, 16);
-    gpu.queue.submit([encoder.finish()]);
-    await this.staging.mapAsync(GPUMapMode.READ);
-    const [start, end] = new BigUint64Array(this.staging.getMappedRange());
-    this.staging.unmap();
+    this.timestamps ??= new Timestamps(this.device, 1);
+    const [start, end] = await this.timestamps.around((pass) => encode(pass, programs, runs));
     return Number(end - start) / 1e6;
   }
 
   private async byClock(programs: readonly Program[], runs: number): Promise<number> {
     const { gpu } = this.device,
-      encoder = gpu.createCommandEncoder({ label: 'bench' });
-    encode(encoder.beginComputePass(), programs, runs);
+      encoder = gpu.createCommandEncoder({ label: 'bench' }),
+      pass = encoder.beginComputePass();
+    encode(pass, programs, runs);
+    pass.end();
     const commands = encoder.finish(),
       start = performance.now();
     gpu.queue.submit([commands]);
@@ -71,52 +56,80 @@ export class Stopwatch {
     return performance.now() - start;
   }
 
-  /** The largest power of two that divides all of some passes' timestamps; the clock, where they stand still. */
-  private async timestampGrid(): Promise<{ kind: Clock['kind']; grid_ns: number }> {
-    const { gpu } = this.device,
-      count = 16,
-      queries = gpu.createQuerySet({ type: 'timestamp', count });
-    const resolved = gpu.createBuffer({
-      size: 8 * count,
-      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-    });
-    const staging = gpu.createBuffer({ size: 8 * count, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-    const encoder = gpu.createCommandEncoder({ label: 'timestamps' });
-    for (let i = 0; i < count; i += 2) {
-      const timestampWrites = { querySet: queries, beginningOfPassWriteIndex: i, endOfPassWriteIndex: i + 1 };
-      encoder.beginComputePass({ timestampWrites }).end();
+  destroy(): void {
+    this.timestamps?.destroy();
+  }
+}
+
+/** The device's timestamps of when passes begin and end. */
+class Timestamps {
+  private readonly gpu: GPUDevice;
+  private readonly queries: GPUQuerySet;
+  private readonly resolved: GPUBuffer;
+  private readonly staging: GPUBuffer;
+
+  constructor(
+    { gpu }: Device,
+    private readonly passes: number,
+  ) {
+    const count = 2 * passes,
+      size = 8 * count;
+    this.gpu = gpu;
+    this.queries = gpu.createQuerySet({ type: 'timestamp', count });
+    this.resolved = gpu.createBuffer({ size, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
+    this.staging = gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  }
+
+  /** The beginning and the end of each pass, in ns. */
+  async around(fill: (pass: GPUComputePassEncoder) => void): Promise<bigint[]> {
+    const { gpu, passes, queries: querySet, resolved, staging } = this,
+      encoder = gpu.createCommandEncoder({ label: 'bench' });
+    for (let i = 0; i < 2 * passes; i += 2) {
+      const timestampWrites = { querySet, beginningOfPassWriteIndex: i, endOfPassWriteIndex: i + 1 };
+      const pass = encoder.beginComputePass({ timestampWrites });
+      fill(pass);
+      pass.end();
     }
-    encoder.resolveQuerySet(queries, 0, count, resolved, 0);
-    encoder.copyBufferToBuffer(resolved, 0, staging, 0, 8 * count);
+    encoder.resolveQuerySet(querySet, 0, 2 * passes, resolved, 0);
+    encoder.copyBufferToBuffer(resolved, 0, staging, 0, staging.size);
     gpu.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
     const times = [...new BigUint64Array(staging.getMappedRange())];
-    queries.destroy();
-    resolved.destroy();
-    staging.destroy();
-    if (times.every((t) => t === 0n)) return this.answerGrid();
-    let grid = 1n;
-    while (grid < 1n << 20n && times.every((t) => t % (grid * 2n) === 0n)) grid *= 2n;
-    return { kind: 'timestamps', grid_ns: Number(grid) };
-  }
-
-  /** How long the queue takes to tell that it has nothing to do: Firefox looks every 100 ms. */
-  private async answerGrid(): Promise<{ kind: Clock['kind']; grid_ns: number }> {
-    const waits: number[] = [];
-    for (let i = 0; i < 4; i++) {
-      const start = performance.now();
-      this.device.gpu.queue.submit([this.device.gpu.createCommandEncoder().finish()]);
-      await this.device.gpu.queue.onSubmittedWorkDone();
-      waits.push(performance.now() - start);
-    }
-    return { kind: 'clock', grid_ns: Math.round(1e6 * Math.max(0.1, Math.min(...waits.slice(1)))) };
+    staging.unmap();
+    return times;
   }
 
   destroy(): void {
-    this.queries?.destroy();
-    this.resolved?.destroy();
-    this.staging?.destroy();
+    this.queries.destroy();
+    this.resolved.destroy();
+    this.staging.destroy();
   }
+}
+
+type Grid = Pick<Clock, 'kind' | 'grid_ns'>;
+
+/** The largest power of two that divides all of some passes' timestamps; none where there are no such or they stand still. */
+async function timestampGrid(device: Device): Promise<Grid | undefined> {
+  if (!device.gpu.features.has('timestamp-query')) return undefined;
+  const timestamps = new Timestamps(device, 8),
+    times = await timestamps.around(() => {});
+  timestamps.destroy();
+  if (times.every((t) => t === 0n)) return undefined;
+  let grid = 1n;
+  while (grid < 1n << 20n && times.every((t) => t % (grid * 2n) === 0n)) grid *= 2n;
+  return { kind: 'timestamps', grid_ns: Number(grid) };
+}
+
+/** How long the queue takes to tell that it has nothing to do: Firefox looks every 100 ms. */
+async function answerGrid({ gpu }: Device): Promise<Grid> {
+  const waits: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    const start = performance.now();
+    gpu.queue.submit([gpu.createCommandEncoder().finish()]);
+    await gpu.queue.onSubmittedWorkDone();
+    waits.push(performance.now() - start);
+  }
+  return { kind: 'clock', grid_ns: Math.round(1e6 * Math.max(0.1, Math.min(...waits.slice(1)))) };
 }
 
 function encode(pass: GPUComputePassEncoder, programs: readonly Program[], runs: number): void {
@@ -127,5 +140,4 @@ function encode(pass: GPUComputePassEncoder, programs: readonly Program[], runs:
       pass.dispatchWorkgroups(...workgroups);
     }
   }
-  pass.end();
 }

@@ -106,9 +106,12 @@ export async function tuneFirstLoad(
   }
 }
 
-/** How much faster than the rule's choice another must be, for noise not to choose. */
-const clear = 0.95,
-  mostRounds = 6;
+/** A candidate that ran, and its times. */
+interface Runner {
+  candidate: Candidate;
+  program: Program;
+  ms: number[];
+}
 
 async function tuneShape(
   watch: Stopwatch,
@@ -124,8 +127,7 @@ async function tuneShape(
     struck: Record<string, string> = {};
   const operands = await Operands.make(device, shape).catch(() => undefined);
   if (!operands) return undefined;
-  const runners: { candidate: Candidate; program: Program; ms: number[] }[] = [];
-  let wanted: Float32Array[] | undefined;
+  const trial = new Trial(operands, name, patience);
   try {
     for (const candidate of plainFirst(shape.candidates)) {
       if (tuning.isStruck(name, shapes, candidate)) continue;
@@ -133,27 +135,15 @@ async function tuneShape(
       if (performance.now() > deadline) return undefined;
       tuning.strike(name, shapes, candidate);
       await save();
-      const reason = await operands
-        .program(candidate)
-        .then(async (program) => {
-          runners.push({ candidate, program, ms: [] });
-          const got = await endsWithin(patience, operands.results(program), `${name} ${candidate.variant}`);
-          wanted ??= got;
-          return difference(got, wanted) < tolerance ? undefined : 'wrong';
-        })
-        .catch((error: Error) => {
-          if (error instanceof NoEnd) throw error.error;
-          return error.message;
-        });
+      const reason = await trial.run(candidate);
       if (reason) struck[candidate.variant] = reason;
       else tuning.pardon(name, shapes, candidate);
     }
-    const right = runners.filter(({ candidate }) => !(candidate.variant in struck));
+    const right = trial.runners.filter(({ candidate }) => !(candidate.variant in struck));
     const rule = right.find(({ candidate }) => candidate === shape.candidates[0]) ?? right[0];
     if (!rule) return undefined;
     await race(watch, right, signal);
-    const best = right.reduce((a, b) => (least(b) < least(a) ? b : a)),
-      winner = least(best) < clear * least(rule) ? best : rule;
+    const winner = winnerOf(right, rule);
     tuning.choose(name, shapes, winner.candidate);
     return {
       kernel: name,
@@ -165,18 +155,54 @@ async function tuneShape(
       struck,
     };
   } finally {
-    for (const { program } of runners) program.destroy();
-    operands.release();
+    trial.release();
   }
 }
 
+/** Candidates of one shape, each run once; the first one's result is what the others' must be. */
+class Trial {
+  readonly runners: Runner[] = [];
+  private wanted: Float32Array[] | undefined;
+
+  constructor(
+    private readonly operands: Operands,
+    private readonly kernel: string,
+    private readonly patience: number,
+  ) {}
+
+  /** Why a candidate is not to be used; undefined where it is right. Throws `device` where it does not end. */
+  async run(candidate: Candidate): Promise<string | undefined> {
+    try {
+      const program = await this.operands.program(candidate);
+      this.runners.push({ candidate, program, ms: [] });
+      const what = `${this.kernel} ${candidate.variant}`,
+        got = await endsWithin(this.patience, this.operands.results(program), what);
+      this.wanted ??= got;
+      return difference(got, this.wanted) < tolerance ? undefined : 'wrong';
+    } catch (error) {
+      if (error instanceof NoEnd) throw error.error;
+      return (error as Error).message;
+    }
+  }
+
+  release(): void {
+    for (const { program } of this.runners) program.destroy();
+    this.operands.release();
+  }
+}
+
+/** How much faster than the rule's choice another must be, for noise not to choose. */
+const clear = 0.95,
+  mostRounds = 6;
+
+function winnerOf(right: Runner[], rule: Runner): Runner {
+  const best = right.reduce((a, b) => (least(b) < least(a) ? b : a));
+  return least(best) < clear * least(rule) ? best : rule;
+}
+
 /** Times all in turn; who is far behind drops out, and it ends when one is far ahead. */
-async function race(
-  watch: Stopwatch,
-  runners: { program: Program; ms: number[] }[],
-  signal?: AbortSignal,
-): Promise<void> {
-  const runsOf = new Map<(typeof runners)[number], number>();
+async function race(watch: Stopwatch, runners: Runner[], signal?: AbortSignal): Promise<void> {
+  const runsOf = new Map<Runner, number>();
   for (const runner of runners) {
     const once = await watch.time([runner.program], 1, signal); // pages are touched, drivers that compile late have done so
     runsOf.set(runner, Math.min(200, Math.max(1, Math.ceil(watch.clock.sample_ms / Math.max(0.01, once)))));
@@ -191,7 +217,7 @@ async function race(
 }
 
 /** Noise only ever adds to a time. */
-const least = ({ ms }: { ms: number[] }): number => Math.min(...ms);
+const least = ({ ms }: Runner): number => Math.min(...ms);
 
 /** What the others are compared with runs first. */
 const plainFirst = (candidates: readonly Candidate[]): Candidate[] => {

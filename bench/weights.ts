@@ -52,7 +52,7 @@ export async function madeModel(
     system = planSystem(checkpoint, config, 'bf16', device.maxBinding),
     met = ploraOf(system, plora);
   if (available < Infinity) checkPlan(await planMemory(checkpoint, config, { device, plora: met }), name, available);
-  await makeWeights(device, system.weights, { signal });
+  await makeWeights(device, system.weights, signal);
   try {
     if (met === 'merged') await mergeWeights(device, system.weights, signal);
   } catch (error) {
@@ -62,15 +62,10 @@ export async function madeModel(
   return new MMAR(device, checkpoint, system, {});
 }
 
-/**
- * Gives a model's weights memory and values on the device: no file, no download, the magnitudes of trained weights. Throws
- * `adapter` where the device has no memory for them; then nothing stays.
- */
-export async function makeWeights(
-  device: Device,
-  weights: Weights,
-  { seed = 1, signal }: { seed?: number; signal?: AbortSignal } = {},
-): Promise<void> {
+const firstSeed = 0x9e3779b1;
+
+/** Gives weights memory and values on the device, of the magnitudes of trained ones; where that fails, nothing stays. */
+async function makeWeights(device: Device, weights: Weights, signal?: AbortSignal): Promise<void> {
   device.gpu.pushErrorScope('out-of-memory');
   weights.allocate(device);
   const failure = await device.gpu.popErrorScope();
@@ -79,7 +74,7 @@ export async function makeWeights(
     const program = await device.record('weights', (p) =>
       weights.tensors.forEach((tensor, i) => {
         const std = deviationOf(tensor);
-        fill(p, tensor, Math.imul(seed, 0x9e3779b1) + 7919 * i, std, std ? 0 : 1);
+        fill(p, tensor, firstSeed + 7919 * i, std, std ? 0 : 1);
       }),
     );
     try {

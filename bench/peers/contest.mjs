@@ -1,7 +1,7 @@
 // Every library's product at each shape, in turns, so that all meet the same machine.
+import { median } from '../measure.ts';
 import { contestants } from './contestants.mjs';
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 /** Numbers as models have them, exact in bf16, so that all compute the same product. */
 const numbers = (count, seed) =>
   Float32Array.from({ length: count }, (_, i) => (((i * 7919 + seed) % 255) - 127) / 128);

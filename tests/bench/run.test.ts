@@ -32,6 +32,17 @@ test('what a quick run has no time for is named', async () => {
     assert.match(said, words);
 });
 
+test('shapes of one’s own are measured in every variant: no note of a quick run says otherwise', async () => {
+  const { notes } = await runBench(device, about, {
+    only: ['matmul'],
+    quick: true,
+    until: { limits: 0, kernels: 0, model: 0 },
+    shapes: [[1, 16, 16]],
+  });
+  assert.match(notes.join(), /0 of the 1 shapes of one’s own/);
+  assert.not.match(notes.join(), /variant/);
+});
+
 test('an unknown kernel is refused with those that there are', async () => {
   const failure = await runBench(device, about, { only: ['matmull'], quick: true, config: 'emoji' }).catch((e) => e);
   assert.is((failure as MMARError).code, 'usage');
