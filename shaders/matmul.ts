@@ -1,7 +1,7 @@
 import type { Candidate, Recorder } from '../engine/program.ts';
 import { type ElementType, f32Bits, type Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
-import { matmulCandidates, splitsSums } from './matmul_candidates.ts';
+import { isCrowded, matmulCandidates, splitsSums } from './matmul_candidates.ts';
 import type { FusedNorm } from './norm.ts';
 import { rowsAtOnce } from './tiling.ts';
 import { transpose } from './transpose.ts';
@@ -107,6 +107,7 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
   checkShape(!residual || residual.type === y.type, what, "a residual of y's type", y, residual ?? y);
   checkShape(!accumulate || (g.into !== undefined && !residual), what, 'accumulate with into, without residual', y);
 
+  const crowded = transposeB && isCrowded(b, [a, plus?.a, plus?.b]);
   const segments: Segment[] = transposeB ? rowSegments(b, plus?.b) : b.parts().map((of) => ({ ...of, rows: n }));
   segments.forEach((segment, i) => {
     const { part, firstRow, rows } = segment;
@@ -172,13 +173,21 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       write: [y],
       uniforms,
       shape: { m, k, n, x: a.type, w: b.type, ...(norm && { norm: norm.rms ? 'rms' : 'layer' }) },
-      candidates: (norm?.candidates ?? matmulCandidates(p.device, { rows: m, type: a.type }, n)).map(
+      candidates: (norm?.candidates ?? matmulCandidates(p.device, { rows: m, type: a.type }, n, crowded)).map(
         ({ variant, source, lanes, tileRows, constants: own }): Candidate => {
           const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
           return {
             variant,
             source,
-            constants: { x_element: `${a.type}x4`, k_quads: 0, norm_lanes: 1, ...own, ...constants },
+            constants: {
+              x_element: `${a.type}x4`,
+              stored: `${b.type}x4`,
+              loaded: 'vec4<f32>',
+              k_quads: 0,
+              norm_lanes: 1,
+              ...own,
+              ...constants,
+            },
             uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
             workgroups: [runs.tiles, Math.ceil(m / tileRows)],
             rowsAtOnce: rowsAtOnce(p.device, Math.ceil(m / tileRows), 2 * m * n * k),

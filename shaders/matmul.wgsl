@@ -1,5 +1,5 @@
 // y = act(α x wᵀ + b) (+ r), or x w: a thread computes tile_m rows × one quad of columns straight from memory, summing over k in
-// order. No workgroup memory and no barrier: what a CPU's vector units want.
+// order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads two quads of k at once.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -23,6 +23,45 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for i in ${tile_m}
   var c#i = vec4<f32>();
 #endfor
+#if ${eights}
+#for s in ${operands}
+  {
+    // Each thread loads two quads of a row of x, and the subgroup shares these.
+    let begin = #s_begin(run);
+#for h in ${loads}
+    let row#h = min(first_row + min(#hu * ${subgroup}u + id, ${tile_m}u - 1u), shape.rows - 1u);
+    let at#h = (row#h * shape.#s_pitch + begin) / 2u;
+#endfor
+    for (var k = 0u; k < shape.#s_quads; k += 2u) {
+#for n in 4
+      let w#n = #s_weights(n#n, k);
+      let u#n = from_bf16(w#n.xy);
+      let v#n = from_bf16(w#n.zw);
+#endfor
+      let shared_quads = array<vec4<u32>, ${loads}>(
+#for h in ${loads}
+        #s[at#h + k / 2u],
+#endfor
+      );
+#for i in ${tile_m}
+      {
+        let both = subgroupBroadcast(shared_quads[#iu / ${subgroup}u], #iu % ${subgroup}u);
+        let e = from_bf16(both.xy);
+        c#i += e.x * vec4<f32>(u0.x, u1.x, u2.x, u3.x);
+        c#i += e.y * vec4<f32>(u0.y, u1.y, u2.y, u3.y);
+        c#i += e.z * vec4<f32>(u0.z, u1.z, u2.z, u3.z);
+        c#i += e.w * vec4<f32>(u0.w, u1.w, u2.w, u3.w);
+        let o = from_bf16(both.zw);
+        c#i += o.x * vec4<f32>(v0.x, v1.x, v2.x, v3.x);
+        c#i += o.y * vec4<f32>(v0.y, v1.y, v2.y, v3.y);
+        c#i += o.z * vec4<f32>(v0.z, v1.z, v2.z, v3.z);
+        c#i += o.w * vec4<f32>(v0.w, v1.w, v2.w, v3.w);
+      }
+#endfor
+    }
+  }
+#endfor
+#else
 #for s in ${operands}
   {
     let begin = #s_begin(run);
@@ -79,6 +118,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
   }
 #endfor
+#endif
 #for i in ${tile_m}
   if (mine == quad && first_row + #iu < shape.rows) {
     store(first_row + #iu, quad, c#i);

@@ -22,18 +22,36 @@ export const splitsSums = (device: Device, rows: number): boolean => !device.sof
 /**
  * What may multiply x [rows, k] by n columns, the best by rule first. All give the same bits: on hardware up to 64 rows are
  * summed in 32 interleaved parts, else sums go over k from first to last.
+ * @param crowded whether weights had better be read by eights (see `isCrowded`)
  */
-export function matmulCandidates(device: Device, x: Pick<Tensor, 'rows' | 'type'>, n: number): MatmulCandidate[] {
+export function matmulCandidates(
+  device: Device,
+  x: Pick<Tensor, 'rows' | 'type'>,
+  n: number,
+  crowded = false,
+): MatmulCandidate[] {
   if (splitsSums(device, x.rows)) return split(device, x.rows);
   const tiled = tilings(device, x.rows, n).map((tiling) => ({ ...tiling, source: matmulTiledWgsl }));
-  return device.software ? [direct(device, x, n), ...tiled] : [...tiled, direct(device, x, n)];
+  return device.software ? [direct(device, x, n, crowded), ...tiled] : [...tiled, direct(device, x, n)];
 }
 
 /** Rows evenly over as few tiles as `most` rows a tile allow. */
 const evenTile = (rows: number, most: number): number => Math.ceil(rows / Math.ceil(rows / most));
 
+/**
+ * Whether rows of weights lie so that a CPU's first cache has few places for the many that are read at once: it drops a line
+ * before all of it was read, so the more is read at once, the better. Where all are bf16, their rows in whole eights.
+ */
+export const isCrowded = (weights: Tensor, others: (Tensor | undefined)[]): boolean =>
+  weights.rowBytes % 1024 === 0 && [weights, ...others].every((t) => !t || (t.type === 'bf16' && t.pitch % 8 === 0));
+
 /** From memory, for CPUs. */
-function direct({ subgroupSize: subgroup }: Device, x: Pick<Tensor, 'rows' | 'type'>, n: number): MatmulCandidate {
+function direct(
+  { subgroupSize: subgroup }: Device,
+  x: Pick<Tensor, 'rows' | 'type'>,
+  n: number,
+  crowded = false,
+): MatmulCandidate {
   // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of registers.
   const tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : x.rows < 256 ? 14 : 28),
     words = x.type === 'bf16' ? 2 : 4;
@@ -41,12 +59,18 @@ function direct({ subgroupSize: subgroup }: Device, x: Pick<Tensor, 'rows' | 'ty
   const threads = quads(n) * Math.ceil(x.rows / tile_m) >= 64 * 16 ? 64 : 8,
     shares = subgroup > 0 && subgroup <= threads,
     sharing = shares ? { subgroup, loads: Math.ceil((tile_m * words) / subgroup), x_element: 'u32' } : undefined;
+  // Narrow vectors, and more rows, run out of registers by it.
+  const eight = 'vec4<u32>',
+    byEights =
+      crowded && shares && subgroup >= 8 && tile_m <= 14
+        ? { eights: true, loads: Math.ceil(tile_m / subgroup), x_element: eight, stored: eight, loaded: eight }
+        : undefined;
   return {
     variant: 'direct',
     source: matmulWgsl,
     lanes: threads,
     tileRows: tile_m,
-    constants: { threads, tile_m, words, subgroup: 0, loads: 0, ...sharing },
+    constants: { threads, tile_m, words, subgroup: 0, loads: 0, ...sharing, ...byEights },
   };
 }
 

@@ -44,6 +44,7 @@ export const cases = [
   layer('emoji head', 1, 192, 1024),
   // MMAR-0.5B.
   layer('0.5B diffusion mlp in', 16, 1024, 4096, { act: 'silu' }),
+  layer('0.5B diffusion mlp out', 16, 4096, 1024),
   layer('0.5B gate and up', 1, 896, 9728),
   layer('0.5B down', 1, 4864, 896),
   layer('0.5B head', 1, 896, 151936),

@@ -1,9 +1,9 @@
 // What every variant of matmul binds, which weights meet an operand, and how a finished quad of y is stored.
 @group(0) @binding(0) var<storage, read> x: array<${x_element}>;
-@group(0) @binding(1) var<storage, read> w: array<${w}x4>;
+@group(0) @binding(1) var<storage, read> w: array<${stored}>;
 #if ${low}
 @group(0) @binding(${low}) var<storage, read> low: array<${x_element}>; // PLoRA's α/r · A x of each run, side by side
-@group(0) @binding(${up}) var<storage, read> up: array<${w}x4>; // PLoRA's B
+@group(0) @binding(${up}) var<storage, read> up: array<${stored}>; // PLoRA's B
 #endif
 #if ${bias}
 @group(0) @binding(${bias}) var<storage, read> bias: array<${w}x4>;
@@ -68,7 +68,7 @@ fn x_begin(run: u32) -> u32 {
   return shape.x_first;
 }
 
-fn x_weights(column: u32, quad: u32) -> vec4<f32> {
+fn x_weights(column: u32, quad: u32) -> ${loaded} {
   return load_w(shape.w_first + column, quad);
 }
 
@@ -77,7 +77,7 @@ fn low_begin(run: u32) -> u32 {
   return (run + shape.first_run) * shape.low_quads;
 }
 
-fn low_weights(column: u32, quad: u32) -> vec4<f32> {
+fn low_weights(column: u32, quad: u32) -> ${loaded} {
   return load_up(shape.up_first + column, quad);
 }
 #endif

@@ -24,6 +24,7 @@ for (const xType of types) {
         [26, 130, 33],
         [8, 256, 1024],
         [64, 192, 96],
+        [5, 512, 37], // by eights on lavapipe
       ];
     for (const [m, k, n] of xType !== wType ? odd.slice(1, 2) : xType === 'f32' ? odd : [...odd, ...more]) {
       test(`x ${xType}, w ${wType} [${m}, ${k}] × [${n}, ${k}]`, async () => {
@@ -155,6 +156,7 @@ for (const type of types) {
     [[64, 12, 9], 50, 13],
     [[4, 4, 4], 8, 1],
     [[31, 5, 6], 9, 5],
+    [[64, 12, 9], 512, 8], // by eights on lavapipe
   ] as [number[], number, number][]) {
     test(`${type}: PLoRA of rank ${rank} over ${widths}`, async () => {
       const m = 13,

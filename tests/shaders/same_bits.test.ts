@@ -65,6 +65,7 @@ if (device.software) {
       [
         '3de9e015',
         '37f91e6e',
+        'af5eba18',
         'f9f73478',
         '66b6d05f',
         '5c9836ea',
@@ -83,6 +84,7 @@ if (device.software) {
       [
         '5370d7f1',
         'bfd25993',
+        '1cf7b3a7',
         'edd663c6',
         'd0ddf0f6',
         '968e0c8c',
@@ -123,6 +125,7 @@ if (device.software) {
             { lora: true, act: 'silu' },
           ),
       ],
+      ['matmul of rows a kilobyte apart', (p) => layer(p, t(19, 512, 1), { weight: t(37, 512, 2), bias: t(1, 37, 3) })],
       [
         'layer_norm',
         (p) =>
