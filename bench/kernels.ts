@@ -32,7 +32,10 @@ export async function measureShape(
     programs: Program[][] = [];
   try {
     for (let i = 0; i < count; i++) copies.push(await Operands.make(device, shape));
-    for (const candidate of shape.candidates) programs.push(await Promise.all(copies.map((c) => c.program(candidate))));
+    for (const candidate of shape.candidates) {
+      checkCancelled(options.signal); // compiling may take seconds
+      programs.push(await Promise.all(copies.map((c) => c.program(candidate))));
+    }
     const agreements = await agreement(
       copies[0],
       shape.candidates,

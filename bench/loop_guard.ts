@@ -11,35 +11,38 @@ export function guardLoops(code: string, limit: number): string {
   const bare = withoutComments(code),
     functions = functionsOf(bare),
     waiting = thatWait(functions);
-  const insertions: { at: number; text: string }[] = [];
-  for (const { name, from, to, result } of functions) {
-    const entry =
-      name === 'main'
-        ? ' loop_guard_seen = atomicLoad(&loop_guard[1]); if (workgroupUniformLoad(&loop_guard_seen) != 0u) { return; }'
-        : '';
-    insertions.push({ at: from + 1, text: `${entry} var loop_guard_waits = 0u;` });
-    for (const { index, 0: keyword } of bare.slice(from, to).matchAll(/\b(?:loop|for|while)\b/g)) {
-      const start = from + index,
-        head = keyword === 'for' ? closing(bare, bare.indexOf('(', start)) : start,
-        open = bare.indexOf('{', head),
-        close = closing(bare, open);
-      const line = code.slice(0, start).split('\n').length,
-        own = `loop_guard_at_${start}`,
-        waits = calls(bare.slice(start, close)).some((called) => waiting.has(called)),
-        last = result && /^\s*\}$/.test(bare.slice(close + 1, to + 1)); // nothing follows it: such a loop may have no other end
-      const stuck = waits ? `loop_guard_waits > ${Math.ceil(limit / 4)}u` : `loop_guard_turns > ${limit}u`,
-        count = waits ? 'loop_guard_waits += 1u' : 'loop_guard_turns += 1u';
-      insertions.push({ at: start, text: `var ${own} = 0u; ` });
-      insertions.push({
-        at: open + 1,
-        text: ` ${own} += 1u; ${count}; if (${stuck}) { loop_guard_tell(${own}, ${line}u); ${last ? `return ${result}();` : 'break;'} }`,
-      });
-    }
-  }
+  const insertions = functions.flatMap((fn) => [
+    { at: fn.from + 1, text: `${fn.name === 'main' ? leaving : ''} var loop_guard_waits = 0u;` },
+    ...loopsOf(bare, fn).flatMap((loop) => {
+      const line = code.slice(0, loop.start).split('\n').length,
+        waits = calls(bare.slice(loop.start, loop.close)).some((called) => waiting.has(called));
+      return guardOf(loop, line, waits, limit);
+    }),
+  ]);
   let guarded = code;
   for (const { at, text } of insertions.sort((a, b) => b.at - a.at))
     guarded = guarded.slice(0, at) + text + guarded.slice(at);
   return guarded + declarations;
+}
+
+/** Where a workgroup begins: it leaves at once where another was stuck. */
+const leaving =
+  ' loop_guard_seen = atomicLoad(&loop_guard[1]); if (workgroupUniformLoad(&loop_guard_seen) != 0u) { return; }';
+
+interface Insertion {
+  at: number;
+  text: string;
+}
+
+/** What makes a loop count and end: a counter of its own before it, and a look at the counters where its body begins. */
+function guardOf({ start, open, end }: Loop, line: number, waits: boolean, limit: number): Insertion[] {
+  const own = `loop_guard_at_${start}`,
+    stuck = waits ? `loop_guard_waits > ${Math.ceil(limit / 4)}u` : `loop_guard_turns > ${limit}u`,
+    count = waits ? 'loop_guard_waits += 1u' : 'loop_guard_turns += 1u';
+  return [
+    { at: start, text: `var ${own} = 0u; ` },
+    { at: open + 1, text: ` ${own} += 1u; ${count}; if (${stuck}) { loop_guard_tell(${own}, ${line}u); ${end} }` },
+  ];
 }
 
 /** Of loops within loops, the one that took most turns since it was entered is the one that does not end. */
@@ -74,6 +77,26 @@ function functionsOf(bare: string): Fn[] {
       .replace('->', '')
       .trim();
     return { name, from, to, result, called: calls(bare.slice(from, to)) };
+  });
+}
+
+interface Loop {
+  /** Where its keyword stands, and the braces of its body. */
+  start: number;
+  open: number;
+  close: number;
+  /** The statement that leaves it. */
+  end: string;
+}
+
+function loopsOf(bare: string, { from, to, result }: Fn): Loop[] {
+  return [...bare.slice(from, to).matchAll(/\b(?:loop|for|while)\b/g)].map(({ index, 0: keyword }) => {
+    const start = from + index,
+      head = keyword === 'for' ? closing(bare, bare.indexOf('(', start)) : start,
+      open = bare.indexOf('{', head),
+      close = closing(bare, open),
+      last = result && /^\s*\}$/.test(bare.slice(close + 1, to + 1)); // nothing follows it: such a loop may have no other end
+    return { start, open, close, end: last ? `return ${result}();` : 'break;' };
   });
 }
 
