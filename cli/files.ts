@@ -6,9 +6,18 @@ import type { Picture } from '../base/platform.ts';
 import { readHeader, readTensor, safetensorsBytes, toF32, toInts } from '../loaders/safetensors.ts';
 import type { TraceTensors } from '../model/trace.ts';
 import { isFolder } from '../platform/folder.ts';
-import { folderSource, nodePlatform, writeFileWhole } from '../platform/node.ts';
+import { cannot, folderSource, nodePlatform, writeFileWhole } from '../platform/node.ts';
 import { usage } from './errors.ts';
 import { cleanups, stopSignal } from './stop.ts';
+
+export function readText(file: string): string {
+  if (!fs.existsSync(file)) throw new MMARError('file', `${file} is not there: check the path`);
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw cannot('read', file, cause);
+  }
+}
 
 export async function readPicture(file: string): Promise<Picture> {
   const source = folderSource(path.dirname(file)),

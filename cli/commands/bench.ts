@@ -1,13 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { MMARError } from '../../base/error.ts';
-import { compareReports } from '../../bench/compare.ts';
 import { type Compiled, compileAll } from '../../bench/compile.ts';
 import { type ConfigName, configs } from '../../bench/configs.ts';
-import { comparisonTable, markdown, summary, type Table, tables } from '../../bench/present.ts';
-import { readReport } from '../../bench/read_report.ts';
-import type { Report } from '../../bench/report.ts';
+import { summary, tables } from '../../bench/present.ts';
 import { type BenchModel, type BenchOptions, runBench } from '../../bench/run.ts';
 import { parseSizes, type Sizes } from '../../bench/sizes.ts';
 import { findTarget, sourceOf } from '../../bench/target.ts';
@@ -19,10 +15,12 @@ import { availableMemory } from '../../platform/memory.ts';
 import { openComposed } from '../checkpoint.ts';
 import { say, usage } from '../errors.ts';
 import { oneOf, option, someText } from '../options.ts';
-import { Progress, table } from '../progress.ts';
+import { Progress } from '../progress.ts';
 import { withAdapter } from '../session.ts';
 import { stopSignal } from '../stop.ts';
+import { compareFiles } from './bench_compare.ts';
 import { tryOwn } from './bench_own.ts';
+import { printTables } from './bench_tables.ts';
 
 const examples = `
 What it measures: the adapter's own limits; each kernel at the shapes of the models, with the share of the limit that it
@@ -95,7 +93,7 @@ export function addBench(program: Command): void {
 }
 
 async function bench(files: string[], options: Options): Promise<void> {
-  if (options.compare) return compare(files, options);
+  if (options.compare) return compareFiles(files, options);
   if (files.length) throw usage(`${files[0]} is no option; --compare ${files[0]} compares reports`);
   if (options.dump) return dump(options.dump, options);
   if (options.asWritten) throw usage('--as-written says how --dump prints a kernel; give --dump KERNEL as well');
@@ -118,7 +116,8 @@ async function bench(files: string[], options: Options): Promise<void> {
     progress.stop();
     return checkpoint?.source.close();
   });
-  show(report, options);
+  if (options.json) console.log(JSON.stringify(report, undefined, 1));
+  else printTables(summary(report), tables(report), options.markdown);
 }
 
 /** A checkpoint as a model to benchmark. */
@@ -131,12 +130,10 @@ async function given(checkpoint: Checkpoint): Promise<BenchModel> {
   };
 }
 
-const targetOf = (as: string, { shape: [shape], config }: Options) => ({ as, shape, config });
-
-async function dump(name: string, options: Options): Promise<void> {
-  await withAdapter(options.adapter, async (device) => {
-    const { candidate } = await findTarget(device, targetOf(name, options));
-    process.stdout.write(sourceOf(candidate, options.asWritten ? 'written' : 'compiled'));
+async function dump(as: string, { adapter, shape: [shape], config, asWritten }: Options): Promise<void> {
+  await withAdapter(adapter, async (device) => {
+    const { candidate } = await findTarget(device, { as, shape, config });
+    process.stdout.write(sourceOf(candidate, asWritten ? 'written' : 'compiled'));
   });
 }
 
@@ -170,43 +167,3 @@ const benchOptions = ({ only, quick, config, shape }: Options): BenchOptions => 
   config,
   shapes: shape,
 });
-
-function show(report: Report, { json, markdown: asMarkdown }: Options): void {
-  if (json) console.log(JSON.stringify(report, undefined, 1));
-  else if (asMarkdown) console.log(markdown(summary(report), tables(report)));
-  else print(summary(report), tables(report));
-}
-
-function print(lines: string[], all: Table[]): void {
-  console.log(lines.join('\n'));
-  for (const { title, head, rows, bars } of all) {
-    const drawn = bars && process.stdout.isTTY ? bars : undefined;
-    const cells = [head, ...rows].map((row, i) => (drawn ? [...row, i ? bar(drawn[i - 1]) : ''] : row));
-    console.log(`\n${title}\n${table(cells).join('\n')}`);
-  }
-}
-
-const bar = (part = 0): string => '█'.repeat(Math.round(20 * Math.min(1, part))).padEnd(20, '·');
-
-async function compare(files: string[], { json, markdown: asMarkdown }: Options): Promise<void> {
-  if (files.length < 2) throw usage('--compare wants two reports or more: mmar bench --compare before.json after.json');
-  const [first, ...others] = files.map((file) => ({ file, report: readReportFile(file) }));
-  const comparisons = others.map(({ file, report }) => ({
-    title: `${path.basename(first.file)} → ${path.basename(file)}`,
-    ...compareReports(first.report, report),
-  }));
-  if (json) return console.log(JSON.stringify(comparisons, undefined, 1));
-  const all = comparisons.map((c) => comparisonTable(c, c.title)),
-    lines = [`${first.report.adapter.name} → ${others.map(({ report }) => report.adapter.name).join(', ')}`];
-  if (asMarkdown) console.log(markdown(lines, all));
-  else print(lines, all);
-}
-
-function readReportFile(file: string): Report {
-  try {
-    return readReport(fs.readFileSync(file, 'utf8'), file);
-  } catch (cause) {
-    if (cause instanceof MMARError) throw cause;
-    throw new MMARError('file', `${file} cannot be read: ${(cause as Error).message}`, { cause });
-  }
-}

@@ -1,6 +1,4 @@
 import { fork } from 'node:child_process';
-import fs from 'node:fs';
-import { MMARError } from '../../base/error.ts';
 import type { SourceFault } from '../../bench/faults.ts';
 import { firstRunSeconds, noEnd } from '../../bench/no_end.ts';
 import { tryShader, type Verdict } from '../../bench/own.ts';
@@ -8,9 +6,10 @@ import { figure, timesOurs, trialTable } from '../../bench/present.ts';
 import type { Sizes } from '../../bench/sizes.ts';
 import { Stopwatch } from '../../bench/stopwatch.ts';
 import { usage } from '../errors.ts';
-import { table } from '../progress.ts';
+import { readText } from '../files.ts';
 import { withAdapter } from '../session.ts';
 import { stopSignal } from '../stop.ts';
+import { printTable } from './bench_tables.ts';
 
 interface OwnOptions {
   adapter?: string;
@@ -70,15 +69,6 @@ function print(file: string, as: string, verdict: Verdict): void {
   const off =
     difference === Infinity ? 'it has no numbers where there should be some' : `off by ${figure(difference)} at most`;
   console.log(correct ? `right: ${off}` : `WRONG: not what ${as} gives, ${off}`);
-  const { title, head, rows } = trialTable(verdict);
-  console.log(`\n${title}\n${table([head, ...rows]).join('\n')}`);
+  printTable(trialTable(verdict));
   console.log(`yours takes ${timesOurs(verdict)} times as long`);
-}
-
-function readText(file: string): string {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new MMARError('file', `${file} cannot be read: ${(cause as Error).message}`, { cause });
-  }
 }

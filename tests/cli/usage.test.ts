@@ -91,6 +91,8 @@ const failures: [string[], RegExp][] = [
     /has no tensor tokens; give a file that mmar encode wrote/,
   ],
   [['trace', 'encode', '--in', 'nowhere.safetensors', '--compare'], /nowhere\.safetensors: check the path/],
+  [['bench', '--compare', 'nowhere.json', 'text.png'], /nowhere\.json is not there: check the path/],
+  [['bench', '--compare', 'text.png', '.'], /text\.png is no JSON .*give a report that mmar bench --json wrote/],
   [['inspect', 'nowhere'], /nowhere is not there: check the path/],
 ];
 for (const [words, message] of failures) {
