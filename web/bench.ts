@@ -1,6 +1,6 @@
 /** The Benchmark tab: measures this machine's adapter, shows the report and what can be done with it. */
+import type { BenchOptions } from '../bench/options.ts';
 import type { Report } from '../bench/report.ts';
-import type { BenchOptions } from '../bench/run.ts';
 import { runInWorker } from './bench_client.ts';
 import { show, showLinked, startShown } from './bench_shown.ts';
 import { element } from './dom.ts';

@@ -1,9 +1,9 @@
 /** The page's side of the benchmark's worker: started when it is first needed, ended and started anew where it hangs. */
 import { MMARError } from '../base/error.ts';
 import { firstRunSeconds, noEnd } from '../bench/no_end.ts';
+import type { BenchOptions } from '../bench/options.ts';
 import type { Verdict } from '../bench/own.ts';
 import type { Report } from '../bench/report.ts';
-import type { BenchOptions } from '../bench/run.ts';
 import type { SourceForm, Target } from '../bench/target.ts';
 import { connectWorker, type WorkerEngine } from './client.ts';
 

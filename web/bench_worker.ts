@@ -1,8 +1,9 @@
 // The benchmark's worker: a device of its own, so that a shader that never ends can be left behind with it.
 
 import { MMARError } from '../base/error.ts';
+import type { BenchOptions } from '../bench/options.ts';
 import { tryShader } from '../bench/own.ts';
-import { type BenchOptions, runBench } from '../bench/run.ts';
+import { runBench } from '../bench/run.ts';
 import { Stopwatch } from '../bench/stopwatch.ts';
 import { findTarget, type SourceForm, sourceOf, type Target, targetNames } from '../bench/target.ts';
 import type { Device } from '../engine/device.ts';
@@ -55,7 +56,11 @@ const methods = {
   /** Tries a shader; events are `{ running }`, before and after its first run. */
   async tryShader({ signal, event }: CallContext, wgsl: string, target: Target) {
     const watch = await Stopwatch.open(await device());
-    return tryShader(watch, wgsl, target, { signal, onRun: (running) => event({ running }) });
+    try {
+      return await tryShader(watch, wgsl, target, { signal, onRun: (running) => event({ running }) });
+    } finally {
+      watch.destroy();
+    }
   },
 };
 
