@@ -37,7 +37,7 @@ interface Row {
   samples: number;
   /** The share of points off their class's cells. */
   wrong: number;
-  /** The share of points over half a cell's side away from them. */
+  /** The share of points farther from them than a cell is wide, where no blurred edge puts one. */
   astray: number;
   loss: number;
   /** How far the output is from the exact one, over the time steps, beside its rounding. */
@@ -112,7 +112,7 @@ async function score(model: TrainedBoard, samples: number, how: BoardSampler, on
       const point = [...drawn.subarray(2 * i, 2 * i + 2)];
       points.push(point);
       if (!isOn(point, quadrant)) wrong++;
-      if (!(cellsAway(point, quadrant) <= 0.5)) astray++;
+      if (!(cellsAway(point, quadrant) <= 1)) astray++;
     }
   }
   const shown = points.filter((_, i) => i % Math.ceil(points.length / 100_000) === 0);
