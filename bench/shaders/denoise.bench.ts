@@ -36,13 +36,15 @@ const drawing = (tokens: number, together: boolean): Case => ({
     }
     const layer = (n: number, k: number) => ({ weight: t('bf16', n, k), bias: t('bf16', n) }),
       layers = { final: layer(channels, width), input: layer(width, channels), eps },
-      affine = { weight: t('bf16', width), bias: t('bf16', width) },
-      up = layer(inner, width),
-      down = layer(width, inner);
+      own = Array.from({ length: blocks }, () => ({
+        affine: { weight: t('bf16', width), bias: t('bf16', width) },
+        up: layer(inner, width),
+        down: layer(width, inner),
+      }));
     let h = linear(p, x, layers.input, { type: 'bf16' });
     for (let step = 0; step < steps; step++) {
       const at = { tensor: modulation, firstRow: 2 * tokens * step, shift: 0, scale: width };
-      for (let block = 0; block < blocks; block++) {
+      for (const { affine, up, down } of own) {
         const residual = h,
           hidden = linear(p, h, up, { norm: { kind: 'layer', affine, eps, modulation: at }, act: 'silu' });
         h = linear(p, hidden, down, { gate: { ...at, first: 2 * width }, residual });
