@@ -14,6 +14,14 @@ export interface Compiled {
   error?: string;
 }
 
+interface Pipeline {
+  title: string;
+  kernel: string;
+  source: ShaderSource;
+  constants: Constants;
+  layout: Layout;
+}
+
 /**
  * Compiles every pipeline that the models' programs would have on this device, one after another, and the probes of its
  * subgroup matrices, and runs none.
@@ -25,48 +33,47 @@ export async function compileAll(
   variants: boolean,
   begin: (title: string) => void,
 ): Promise<Compiled[]> {
-  const done = new Set<string>(),
-    compiled: Compiled[] = [];
-  for (const [name, json] of Object.entries(configs)) {
-    for (const shape of await recordShapes(device, json, name)) {
-      for (const candidate of variants ? shape.candidates : shape.candidates.slice(0, 1)) {
-        const title = titleOf(shape, candidate),
-          key = `${shape.dispatch.name} ${candidate.variant} ${JSON.stringify(candidate.constants)}`;
-        if (done.has(key)) continue;
-        done.add(key);
-        begin(title);
-        const { source, constants } = candidate;
-        compiled.push({
-          title,
-          ...(await compile(device, shape.dispatch.name, source, constants, layoutOf(shape.dispatch))),
-        });
-      }
-    }
-  }
-  for (const matrix of subgroupMatrices(device)) {
-    const { component, result, m, n, k } = matrix,
-      title = `subgroup_matrix | limits: ${component} to ${result}, ${m}x${n}x${k} | chains=4`,
-      { source, constants } = subgroupMatrixProbe(device, matrix, 4);
+  const compiled: Compiled[] = [];
+  for (const { title, kernel, source, constants, layout } of [
+    ...(await modelPipelines(device, variants)),
+    ...probePipelines(device),
+  ]) {
     begin(title);
-    compiled.push({ title, ...(await compile(device, 'subgroup_matrix', source, constants, subgroupMatrixLayout)) });
+    const error = await device.pipelines.get(kernel, source, constants, layout).then(
+      () => undefined,
+      ({ message }: Error) => message.split('\n')[0],
+    );
+    compiled.push(error === undefined ? { title } : { title, error });
   }
   return compiled;
 }
 
-async function compile(
-  device: Device,
-  name: string,
-  source: ShaderSource,
-  constants: Constants,
-  layout: Layout,
-): Promise<{ error?: string }> {
-  try {
-    await device.pipelines.get(name, source, constants, layout);
-    return {};
-  } catch (error) {
-    return { error: (error as Error).message.split('\n')[0] };
-  }
+async function modelPipelines(device: Device, variants: boolean): Promise<Pipeline[]> {
+  const found = new Map<string, Pipeline>();
+  for (const [name, json] of Object.entries(configs))
+    for (const shape of await recordShapes(device, json, name)) {
+      const { dispatch, candidates } = shape;
+      for (const candidate of variants ? candidates : candidates.slice(0, 1)) {
+        const { variant, source, constants } = candidate,
+          key = `${dispatch.name} ${variant} ${JSON.stringify(constants)}`,
+          title = titleOf(shape, candidate);
+        if (!found.has(key))
+          found.set(key, { title, kernel: dispatch.name, source, constants, layout: layoutOf(dispatch) });
+      }
+    }
+  return [...found.values()];
 }
+
+const probePipelines = (device: Device): Pipeline[] =>
+  subgroupMatrices(device).map((matrix) => {
+    const { component, result, m, n, k } = matrix;
+    return {
+      title: `subgroup_matrix | limits: ${component} to ${result}, ${m}x${n}x${k} | chains=4`,
+      kernel: 'subgroup_matrix',
+      ...subgroupMatrixProbe(device, matrix, 4),
+      layout: subgroupMatrixLayout,
+    };
+  });
 
 /** Bindings' numbers say nothing of the code. */
 const bindings = ['out', 'uniforms', 'x_element'];
