@@ -1,3 +1,4 @@
+import { gigabytes } from '../base/bytes.ts';
 import { MMARError } from '../base/error.ts';
 import type { Device } from './device.ts';
 import { Pace } from './pace.ts';
@@ -257,7 +258,5 @@ interface ProgramMemory {
   owned: readonly GPUBuffer[];
 }
 
-function tooLarge({ name, shape, bytes }: Tensor, most: number): string {
-  const [takes, binds] = [bytes, most].map((n) => `${(n / 1e6).toFixed(1)} MB`);
-  return `${name} [${shape}] takes ${takes} and this adapter binds ${binds} at once; take fewer pictures or examples at once (--batch, --micro-batch), or another adapter`;
-}
+const tooLarge = ({ name, shape, bytes }: Tensor, most: number): string =>
+  `${name} [${shape}] takes ${gigabytes(bytes)} and this adapter binds ${gigabytes(most)} at once; take fewer pictures or examples at once (--batch, --micro-batch), or another adapter`;

@@ -21,11 +21,11 @@ export function copy(device: Device, from: Tensor, to: Tensor): void {
   if (from.type !== to.type || from.rows !== to.rows || from.cols !== to.cols)
     throw new MMARError('shape', `copy: ${from} into ${to}; want one shape and type`);
   device.queue.submit();
-  const encoder = device.gpu.createCommandEncoder({ label: `copy ${from.name}` });
-  from.pieces.forEach(({ buffer, rows }, i) => {
-    encoder.copyBufferToBuffer(buffer!, 0, to.pieces[i].buffer!, 0, rows * from.rowBytes);
+  encode(device, `copy ${from.name}`, (encoder) => {
+    from.pieces.forEach(({ buffer, rows }, i) => {
+      encoder.copyBufferToBuffer(buffer!, 0, to.pieces[i].buffer!, 0, rows * from.rowBytes);
+    });
   });
-  device.gpu.queue.submit([encoder.finish()]);
 }
 
 /** Lays tensors, each in one piece, side by side over all of `to`, byte for byte; what was recorded before runs before. */
@@ -33,13 +33,13 @@ export function join(device: Device, from: readonly Tensor[], to: Tensor): void 
   const bytes = from.reduce((sum, tensor) => sum + tensor.bytes, 0);
   if (bytes !== to.bytes) throw new MMARError('shape', `join: ${bytes} bytes of ${from.join(', ')} into ${to}`);
   device.queue.submit();
-  const encoder = device.gpu.createCommandEncoder({ label: `join ${to.name}` });
-  let at = 0;
-  for (const tensor of from) {
-    encoder.copyBufferToBuffer(tensor.buffer, 0, to.buffer, at, tensor.bytes);
-    at += tensor.bytes;
-  }
-  device.gpu.queue.submit([encoder.finish()]);
+  encode(device, `join ${to.name}`, (encoder) => {
+    let at = 0;
+    for (const tensor of from) {
+      encoder.copyBufferToBuffer(tensor.buffer, 0, to.buffer, at, tensor.bytes);
+      at += tensor.bytes;
+    }
+  });
 }
 
 /** The rows of a tensor as they lie in memory (see `packRows`); what was recorded before runs before. */
@@ -51,11 +51,10 @@ export async function readRows(device: Device, tensor: Tensor): Promise<ArrayBuf
     size: tensor.bytes,
     usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
   });
-  const encoder = device.gpu.createCommandEncoder({ label: staging.label });
-  for (const { firstRow, rows, buffer } of tensor.pieces) {
-    encoder.copyBufferToBuffer(buffer!, 0, staging, firstRow * tensor.rowBytes, rows * tensor.rowBytes);
-  }
-  device.gpu.queue.submit([encoder.finish()]);
+  encode(device, staging.label, (encoder) => {
+    for (const { firstRow, rows, buffer } of tensor.pieces)
+      encoder.copyBufferToBuffer(buffer!, 0, staging, firstRow * tensor.rowBytes, rows * tensor.rowBytes);
+  });
   try {
     await staging.mapAsync(GPUMapMode.READ);
     return staging.getMappedRange().slice(0);
@@ -66,4 +65,11 @@ export async function readRows(device: Device, tensor: Tensor): Promise<ArrayBuf
   } finally {
     staging.destroy();
   }
+}
+
+/** Sends commands of their own. */
+function encode({ gpu }: Device, label: string, commands: (encoder: GPUCommandEncoder) => void): void {
+  const encoder = gpu.createCommandEncoder({ label });
+  commands(encoder);
+  gpu.queue.submit([encoder.finish()]);
 }

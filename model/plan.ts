@@ -1,3 +1,4 @@
+import { gigabytes } from '../base/bytes.ts';
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { type DryDevice, dryDevice } from '../engine/dry.ts';
@@ -115,10 +116,6 @@ function task({ device, held }: DryDevice, weights: number): TaskMemory {
     work = held(/^scratch$/);
   return { caches, work, state: device.memory.held - weights - caches - work };
 }
-
-/** Bytes for people. */
-export const gigabytes = (bytes: number): string =>
-  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** Throws `adapter`, with the numbers and the choices, where a plan does not fit into `available` bytes. */
 export function checkPlan(plan: MemoryPlan, name: string, available: number): void {

@@ -1,3 +1,4 @@
+import { gigabytes } from '../base/bytes.ts';
 import { MMARError } from '../base/error.ts';
 import type { Source } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
@@ -8,7 +9,6 @@ import { type LLMConfig, parseLLM } from './config.ts';
 import { Fields } from './fields.ts';
 import { loadWeights } from './load_weights.ts';
 import type { LoadOptions } from './mmar.ts';
-import { gigabytes } from './plan.ts';
 import { Qwen2 } from './qwen2.ts';
 import { conversation, Reader } from './reader.ts';
 import { type AnswerSettings, resolveAnswer } from './settings.ts';

@@ -1,3 +1,4 @@
+import { gigabytes } from '../base/bytes.ts';
 import { MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
 import { dryDevice } from '../engine/dry.ts';
@@ -5,7 +6,6 @@ import type { Checkpoint } from '../loaders/checkpoint.ts';
 import { loadTokenizer } from '../loaders/tokenizer.ts';
 import type { Config } from '../model/config.ts';
 import { ImageCodec } from '../model/image_codec.ts';
-import { gigabytes } from '../model/plan.ts';
 import { planSystem } from '../model/variants/index.ts';
 import type { Activations } from '../model/weights.ts';
 import { Batches } from './batch.ts';

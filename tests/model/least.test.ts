@@ -1,5 +1,4 @@
 // An adapter that offers no feature and no more than WebGPU guarantees: it draws, reads and learns the same bits as a better one.
-import fs from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Device } from '../../engine/device.ts';
@@ -9,11 +8,7 @@ import { randomCheckpoint } from '../../model/random_weights.ts';
 import { nodeAdapter } from '../../platform/node_gpu.ts';
 import { TrainingRun } from '../../training/run.ts';
 import { trainingSettings } from '../../training/settings.ts';
-
-const tiny = JSON.parse(fs.readFileSync('tests/training/tiny.json', 'utf8')) as unknown,
-  texts = ['tokenizer.json', 'tokenizer_config.json'].map(
-    (file) => [file, fs.readFileSync(`checkpoints/emoji/${file}`, 'utf8')] as const,
-  );
+import { tiny, tokenizerTexts } from '../tiny.ts';
 
 const hardware = async (least: boolean): Promise<Device> => {
   const { adapter } = await nodeAdapter(),
@@ -28,7 +23,7 @@ test('the least adapter draws, reads and learns as any other', async () => {
   assert.not.ok(devices[0].gpu.features.has('shader-f16'));
   const results = [];
   for (const device of devices) {
-    const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, texts), { device, learns: true });
+    const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, tokenizerTexts), { device, learns: true });
     const { tokens, picture } = await model.generate({ prompt: 'red apple', seed: 1, iterations: 2, steps: 3 }),
       { text } = await model.describe({ image: picture, max_new_tokens: 4 });
     const settings = trainingSettings({

@@ -13,16 +13,12 @@ import { drawNoise } from '../../training/examples.ts';
 import { TrainingRun } from '../../training/run.ts';
 import { trainingSettings } from '../../training/settings.ts';
 import { smallDevice } from '../gpu.ts';
-
-const tiny = JSON.parse(fs.readFileSync('tests/training/tiny.json', 'utf8')) as unknown,
-  texts = ['tokenizer.json', 'tokenizer_config.json'].map(
-    (file) => [file, fs.readFileSync(`checkpoints/emoji/${file}`, 'utf8')] as const,
-  );
+import { tiny, tokenizerTexts } from '../tiny.ts';
 
 /** A run that was saved behind its first step and then broken: what the next steps and the next save say. */
 async function broken(breaks: (device: Device, run: TrainingRun) => Promise<void>, lr = 1e-3) {
   const device = await smallDevice(Infinity),
-    checkpoint = randomCheckpoint(tiny, 'tiny', 1, texts),
+    checkpoint = randomCheckpoint(tiny, 'tiny', 1, tokenizerTexts),
     model = await loadMMAR(checkpoint, { device, learns: true }),
     tokens = drawNoise(1, 0, 0, model.config.image_tokens * model.config.image_tokenizer.embed_dim),
     words = { texts: ['red'], questions: [{ question: 'What is this?', answer: 'red' }] };

@@ -1,5 +1,4 @@
 // The whole gradient of a tiny model against central differences of its own f32 loss.
-import fs from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Tensor } from '../../engine/tensor.ts';
@@ -14,14 +13,14 @@ import { Draws } from '../../training/random.ts';
 import { trainingSettings } from '../../training/settings.ts';
 import { Trainer } from '../../training/trainer.ts';
 import { device } from '../gpu.ts';
-
-const tiny = JSON.parse(fs.readFileSync('tests/training/tiny.json', 'utf8')) as unknown,
-  texts = ['tokenizer.json', 'tokenizer_config.json'].map(
-    (file) => [file, fs.readFileSync(`checkpoints/emoji/${file}`, 'utf8')] as const,
-  );
+import { tiny, tokenizerTexts } from '../tiny.ts';
 
 test('along random directions the loss changes as the gradient says', async () => {
-  const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, texts), { device, precision: 'f32', learns: true }),
+  const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, tokenizerTexts), {
+      device,
+      precision: 'f32',
+      learns: true,
+    }),
     { system } = model,
     { config } = system,
     settings = trainingSettings({ batch: 4, micro_batch: 4, draws: 2 }),

@@ -10,16 +10,12 @@ import { planTraining } from '../../training/plan.ts';
 import { TrainingRun } from '../../training/run.ts';
 import { trainingSettings } from '../../training/settings.ts';
 import { device } from '../gpu.ts';
+import { tiny, tokenizerTexts } from '../tiny.ts';
 
 const words = ['red', 'a green circle'].map((text) => ({
   texts: [text],
   questions: [{ question: 'What is this?', answer: text }],
 }));
-
-const tiny = JSON.parse(fs.readFileSync('tests/training/tiny.json', 'utf8')) as unknown,
-  texts = ['tokenizer.json', 'tokenizer_config.json'].map(
-    (file) => [file, fs.readFileSync(`checkpoints/emoji/${file}`, 'utf8')] as const,
-  );
 
 /** Steps of the long case: `MMAR_STEPS=1000 node tests/run.mjs training/plan` for more. */
 const many = Number(process.env.MMAR_STEPS ?? 50);
@@ -30,7 +26,7 @@ for (const [learn, precision, micro_batch, recompute, steps] of [
   ['all', 'bf16', 2, true, 2],
 ] as [Learn, 'bf16' | 'f32', number, boolean, number][]) {
   test(`${learn} in ${precision}, ${micro_batch} at once${recompute ? ', recomputing' : ''}, ${steps} steps`, async () => {
-    const checkpoint = randomCheckpoint(tiny, 'tiny', 1, texts),
+    const checkpoint = randomCheckpoint(tiny, 'tiny', 1, tokenizerTexts),
       config = await readConfig(checkpoint),
       settings = trainingSettings({ steps, batch: 5, micro_batch, draws: 2 });
     const plan = await planTraining(checkpoint, config, words, settings, learn, { device, precision, recompute });
@@ -59,7 +55,11 @@ for (const precision of ['f32', 'bf16'] as const) {
   test(`recomputing learns the same bits in ${precision}`, async () => {
     const learned: Float32Array[] = [];
     for (const recompute of [false, true]) {
-      const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, texts), { device, precision, learns: true }),
+      const model = await loadMMAR(randomCheckpoint(tiny, 'tiny', 1, tokenizerTexts), {
+          device,
+          precision,
+          learns: true,
+        }),
         settings = trainingSettings({ steps: 2, batch: 5, micro_batch: 3, draws: 2 }),
         { image_tokens, image_tokenizer } = model.config,
         tokens = Float32Array.from({ length: image_tokens * image_tokenizer.embed_dim }, (_, i) => Math.sin(i));
@@ -76,7 +76,12 @@ for (const precision of ['f32', 'bf16'] as const) {
 }
 
 test('a model that is far too large for this machine is planned, too', async () => {
-  const checkpoint = randomCheckpoint(JSON.parse(fs.readFileSync('configs/mmar-0.5b.json', 'utf8')), '0.5b', 1, texts),
+  const checkpoint = randomCheckpoint(
+      JSON.parse(fs.readFileSync('configs/mmar-0.5b.json', 'utf8')),
+      '0.5b',
+      1,
+      tokenizerTexts,
+    ),
     settings = trainingSettings({ steps: 1, batch: 1, draws: 1 });
   const config = await readConfig(checkpoint),
     plan = await planTraining(checkpoint, config, words, settings, 'paper'),
