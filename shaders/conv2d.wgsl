@@ -49,10 +49,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
     for (var k = 0u; k < shape.in_quads; k++) {
       let at = tap * shape.in_quads + k;
-      let a = load_w(channel0, at);
-      let b = load_w(channel1, at);
-      let c = load_w(channel2, at);
-      let d = load_w(channel3, at);
+      let a = load_w(w_row(channel0) + at);
+      let b = load_w(w_row(channel1) + at);
+      let c = load_w(w_row(channel2) + at);
+      let d = load_w(w_row(channel3) + at);
 #if ${subgroup}
       let pixels = array<${x}x4, ${loads}>(
 #for h in ${loads}

@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let xv#i = x[pixel_at(y#i, x#i) * shape.in_quads + at % shape.in_quads];
 #endfor
 #for i in ${w_loads}
-    let wv#i = load_w(channel#i, at);
+    let wv#i = load_w(w_row(channel#i) + at);
 #endfor
 #for i in ${x_loads}
     x_tile[to_x + #iu * ${lines}u] = from_${x}(select(${x}x4(), xv#i, inside#i));

@@ -26,6 +26,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let at = (b + shape.branch) * shape.index_pitch + row % shape.batch + select(0u, position[b + shape.branch], shape.index_pitch > 0u);
   let base = index[at] + b * shape.add - shape.first;
   if (base < shape.count) {
-    y[i] = to_${y}(load_table(base, i % shape.row_quads));
+    y[i] = to_${y}(load_table(table_row(base) + i % shape.row_quads));
   }
 }

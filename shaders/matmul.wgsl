@@ -1,5 +1,6 @@
 // y = act(α x wᵀ + b) (+ r), or x w: a thread computes tile_m rows × one quad of columns straight from memory, summing over k in
-// order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads two quads of k at once.
+// order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads two quads of k at once. A CPU's
+// compiler moves nothing out of a loop: what a loop reads of the uniforms is read before it.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -28,13 +29,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   {
     // Each thread loads two quads of a row of x, and the subgroup shares these.
     let begin = #s_begin(run);
+    let depth = shape.#s_quads;
+#for n in 4
+    let start#n = #s_start(n#n);
+#endfor
 #for h in ${loads}
     let row#h = min(first_row + min(#hu * ${subgroup}u + id, ${tile_m}u - 1u), shape.rows - 1u);
     let at#h = (row#h * shape.#s_pitch + begin) / 2u;
 #endfor
-    for (var k = 0u; k < shape.#s_quads; k += 2u) {
+    for (var k = 0u; k < depth; k += 2u) {
 #for n in 4
-      let w#n = #s_weights(n#n, k);
+      let w#n = #s_weights(start#n + k);
       let u#n = from_bf16(w#n.xy);
       let v#n = from_bf16(w#n.zw);
 #endfor
@@ -65,6 +70,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for s in ${operands}
   {
     let begin = #s_begin(run);
+    let depth = shape.#s_quads;
+#if ${transposed}
+#for n in 4
+    let start#n = #s_start(n#n);
+#endfor
+#else
+    let start = shape.w_begin + quad;
+    let pitch = shape.w_pitch;
+    let last = shape.x_rows - 1u;
+#endif
 #if ${subgroup}
     // All threads want the same rows of x: each loads a word of them and the subgroup shares these.
 #for h in ${loads}
@@ -76,12 +91,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let at#i = min(first_row + #iu, shape.rows - 1u) * shape.#s_pitch + begin;
 #endfor
 #endif
-    for (var k = 0u; k < shape.#s_quads; k++) {
+    for (var k = 0u; k < depth; k++) {
 #for n in 4
 #if ${transposed}
-      let w#n = #s_weights(n#n, k);
+      let w#n = #s_weights(start#n + k);
 #else
-      let w#n = load_w(row_of(k, #nu), quad);
+      let w#n = load_w(start + min(4u * k + #nu, last) * pitch);
 #endif
 #endfor
 #if ${subgroup}

@@ -52,17 +52,18 @@ function direct(
   n: number,
   crowded = false,
 ): MatmulCandidate {
-  // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of registers.
-  const tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : x.rows < 256 ? 14 : 28),
+  // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of
+  // registers, and so do more rows by eights.
+  const tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : crowded || x.rows < 256 ? 16 : 26),
     words = x.type === 'bf16' ? 2 : 4;
-  // Long workgroups have less overhead, but there must be enough of them for all cores.
-  const threads = quads(n) * Math.ceil(x.rows / tile_m) >= 64 * 16 ? 64 : 8,
+  // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
+  const threads =
+      [64, 32, 16].find((t) => quads(n) % t === 0 && (quads(n) / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8,
     shares = subgroup > 0 && subgroup <= threads,
     sharing = shares ? { subgroup, loads: Math.ceil((tile_m * words) / subgroup), x_element: 'u32' } : undefined;
-  // Narrow vectors, and more rows, run out of registers by it.
   const eight = 'vec4<u32>',
     byEights =
-      crowded && shares && subgroup >= 8 && tile_m <= 14
+      crowded && shares && subgroup >= 8
         ? { eights: true, loads: Math.ceil(tile_m / subgroup), x_element: eight, stored: eight, loaded: eight }
         : undefined;
   return {

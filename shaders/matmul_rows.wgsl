@@ -48,9 +48,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let k#h = min(k + 32u * #hu, shape.#s_quads - 1u);
 #for n in 4
 #if ${transposed}
-      let w#h_#n = #s_weights(n#n, k#h);
+      let w#h_#n = #s_weights(#s_start(n#n) + k#h);
 #else
-      let w#h_#n = load_w(row_of(k#h, #nu), quad);
+      let w#h_#n = load_w(w_row(row_of(k#h, #nu)) + quad);
 #endif
 #endfor
 #for i in ${tile_m}

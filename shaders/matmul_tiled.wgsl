@@ -52,9 +52,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
 #for i in ${w_loads}
 #if ${transposed}
-      let wv#i = select(vec4<f32>(), #s_weights(column#i, at), inside);
+      let wv#i = select(vec4<f32>(), #s_weights(#s_start(column#i) + at), inside);
 #else
-      let wv#i = load_w(row_of(k, (lane + #iu * ${threads}u) / quads), min(first_quad + (lane + #iu * ${threads}u) % quads, shape.w_pitch - 1u));
+      let wv#i = load_w(w_row(row_of(k, (lane + #iu * ${threads}u) / quads)) + min(first_quad + (lane + #iu * ${threads}u) % quads, shape.w_pitch - 1u));
 #endif
 #endfor
 #for i in ${x_loads}

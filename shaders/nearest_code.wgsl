@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var c = lane; c < shape.codes; c += ${lanes}u) {
     var distance = 0.0;
     for (var q = 0u; q < shape.row_quads; q++) {
-      let d = x[group.x * shape.row_quads + q] - load_codebook(c, q);
+      let d = x[group.x * shape.row_quads + q] - load_codebook(codebook_row(c) + q);
       let square = d * d;
       distance += square.x;
       distance += square.y;

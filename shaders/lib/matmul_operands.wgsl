@@ -63,13 +63,17 @@ fn up_row(row: u32) -> u32 {
 #endif
 #include "weights.wgsl"
 
-// Where a run of columns has its part of a row of the operand, and the weights of one column that meet it.
+// Where a run of columns has its part of a row of the operand, and where the weights of one column begin that meet it.
 fn x_begin(run: u32) -> u32 {
   return shape.x_first;
 }
 
-fn x_weights(column: u32, quad: u32) -> ${loaded} {
-  return load_w(shape.w_first + column, quad);
+fn x_start(column: u32) -> u32 {
+  return w_row(shape.w_first + column);
+}
+
+fn x_weights(at: u32) -> ${loaded} {
+  return load_w(at);
 }
 
 #if ${low}
@@ -77,8 +81,12 @@ fn low_begin(run: u32) -> u32 {
   return (run + shape.first_run) * shape.low_quads;
 }
 
-fn low_weights(column: u32, quad: u32) -> ${loaded} {
-  return load_up(shape.up_first + column, quad);
+fn low_start(column: u32) -> u32 {
+  return up_row(shape.up_first + column);
+}
+
+fn low_weights(at: u32) -> ${loaded} {
+  return load_up(at);
 }
 #endif
 

@@ -3,12 +3,12 @@
 #for t in ${weights}
 #if ${eights}
 // Two quads at once, the first of them even.
-fn load_#t(row: u32, quad: u32) -> vec4<u32> {
-  return #t[(#t_row(row) + quad) / 2u];
+fn load_#t(at: u32) -> vec4<u32> {
+  return #t[at / 2u];
 }
 #else
-fn load_#t(row: u32, quad: u32) -> vec4<f32> {
-  return from_${w}(#t[#t_row(row) + quad]);
+fn load_#t(at: u32) -> vec4<f32> {
+  return from_${w}(#t[at]);
 }
 #endif
 #endfor
