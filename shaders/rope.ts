@@ -58,7 +58,8 @@ export function rope(
   p.operation({
     name: 'rope',
     source: ropeWgsl,
-    constants: { x: qkv.type },
+    // Where half a head is whole quads, a quad meets one other.
+    constants: { x: qkv.type, whole: headDim % 8 === 0 },
     read: [qkv, inverseFrequency, seq.position],
     write: [q, cache.k, cache.v],
     uniforms: [qkv.rows / seq.branches, seq.first ?? 0, qkv.rows, heads, kvHeads, headQuads, headDim, seq.capacity],
