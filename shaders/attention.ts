@@ -212,11 +212,11 @@ function candidates(
     constants: { ...common, exp, chunk: 0 },
     workgroups: [count, heads, branches],
   };
-  const byQuery = (variant: string, lanes: number): Candidate => ({
+  const byQuery = (variant: string, lanes: number, each = 1): Candidate => ({
     variant,
     source: attentionWgsl,
-    constants: { ...common, lanes, ...sharing(device, lanes, d) },
-    workgroups: [Math.ceil(count / lanes), heads, branches],
+    constants: { ...common, lanes, each, ...sharing(device, lanes, d) },
+    workgroups: [Math.ceil(count / lanes / each), heads, branches],
   });
   /** `wide`: keys and values staged as f32, which takes more workgroup memory and fewer instructions. */
   const tile = (tile_m: number, wide: boolean): Candidate & { bytes: number } => ({
@@ -226,8 +226,15 @@ function candidates(
     workgroups: [Math.ceil((count * heads) / kvHeads / (8 * tile_m)), kvHeads, branches],
     bytes: 4 * (d + 1) * (8 * tile_m * elementBytes(x) + 32 * (wide ? 4 : elementBytes(x))) + 8 * tile_m * 9 * 16,
   });
-  if (device.software && together >= 4 && d <= 16)
-    return [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
+  if (device.software && together >= 4 && d <= 16) {
+    const one = [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
+    if (device.subgroupSize < 8) return one; // narrow vectors run out of registers by more
+    // What a thread loads and hands round serves all of its queries, but each core must have work.
+    const more = [byQuery('query_x8', 8, 8), byQuery('query_x4', 8, 4)],
+      serves = ({ workgroups: [groups], constants: { each } }: Candidate): boolean =>
+        8 * Number(each) <= count && Number(each) * d <= 64 && groups! * heads * branches >= 2 * device.cores;
+    return [...more.filter(serves), ...one, ...more.filter((c) => !serves(c))];
+  }
   const tiles = [1, 2, 4].flatMap((tile_m) =>
     (x === 'bf16' ? [false, true] : [false]).map((wide) => tile(tile_m, wide)),
   );

@@ -1,4 +1,4 @@
-// y = softmax(q kᵀ / sqrt(d) + mask) v, a thread a query: keys and values stream by one after another with a running
+// y = softmax(q kᵀ / sqrt(d) + mask) v, a thread a query or `each`: keys and values stream by one after another with a running
 // maximum and sum (online softmax), so no L×L matrix is ever held; blocks of keys compile for longer and run no faster. All
 // threads of a workgroup want the same keys and values (gpu.ts, `sharing`). Sums are chains, one product after another:
 // compilers feel free to reorder a tree of products.
@@ -13,21 +13,23 @@ enable subgroups;
 #include "lib/attention_main.wgsl"
   let head = group.y;
   let b = group.z;
-  let first = group.x * ${lanes}u;
-  let i = first + lane;
+  let first = group.x * ${lanes}u * ${each}u;
   let past = select(0u, position[b + shape.branch], shape.cached == 1u);
   // Masked AR (spec section 3.6): text sees what is before it, image tokens see each other too.
-  let most = past + select(shape.together, min(first + ${lanes}u, shape.count), shape.causal == 1u);
-  let seen = past + select(shape.together, i + 1u, shape.causal == 1u);
-  let base = (b * shape.count + min(i, shape.count - 1u)) * shape.q_pitch + shape.q_first + head * ${d}u;
+  let most = past + select(shape.together, min(first + ${lanes}u * ${each}u, shape.count), shape.causal == 1u);
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
+#for i in ${each}
+  let i#i = first + #iu * ${lanes}u + lane;
+  let seen#i = past + select(shape.together, i#i + 1u, shape.causal == 1u);
+  let base#i = (b * shape.count + min(i#i, shape.count - 1u)) * shape.q_pitch + shape.q_first + head * ${d}u;
 #for d in ${d}
-  let q#d = from_${x}(q[base + #du]);
-  var o#d = vec4<f32>();
+  let q#i_#d = from_${x}(q[base#i + #du]);
+  var o#i_#d = vec4<f32>();
 #endfor
-  var m = -3.0e38;
-  var sum = 0.0;
+  var m#i = -3.0e38;
+  var sum#i = 0.0;
+#endfor
   for (var j = 0u; j < most; j++) {
     let row = (kv + j) * shape.k_pitch + kv_head;
 #if ${subgroup}
@@ -42,7 +44,9 @@ enable subgroups;
 #endfor
     );
 #endif
-    var score = 0.0;
+#for i in ${each}
+    var score#i = 0.0;
+#endfor
 #for d in ${d}
     {
 #if ${subgroup}
@@ -50,34 +54,45 @@ enable subgroups;
 #else
       let t = from_${x}(k[row + shape.k_first + #du]);
 #endif
-      score += q#d.x * t.x;
-      score += q#d.y * t.y;
-      score += q#d.z * t.z;
-      score += q#d.w * t.w;
+#for i in ${each}
+      score#i += q#i_#d.x * t.x;
+      score#i += q#i_#d.y * t.y;
+      score#i += q#i_#d.z * t.z;
+      score#i += q#i_#d.w * t.w;
+#endfor
     }
 #endfor
-    score = select(-3.0e38, clamp(score * shape.scale, -2.9e38, 2.9e38), j < seen);
-    let higher = max(m, score);
-    let keep = exp_(m - higher);
-    let e = select(0.0, exp_(score - higher), j < seen);
-    m = higher;
-    sum = sum * keep + e;
+#for i in ${each}
+    score#i = select(-3.0e38, clamp(score#i * shape.scale, -2.9e38, 2.9e38), j < seen#i);
+    let higher#i = max(m#i, score#i);
+    let keep#i = exp_(m#i - higher#i);
+    let e#i = select(0.0, exp_(score#i - higher#i), j < seen#i);
+    m#i = higher#i;
+    sum#i = sum#i * keep#i + e#i;
+#endfor
 #for d in ${d}
-    o#d *= keep;
+    {
 #if ${subgroup}
-    o#d += e * from_${x}(subgroupBroadcast(v_quads[#du / ${subgroup}u], #du % ${subgroup}u));
+      let t = from_${x}(subgroupBroadcast(v_quads[#du / ${subgroup}u], #du % ${subgroup}u));
 #else
-    o#d += e * from_${x}(v[row + shape.v_first + #du]);
+      let t = from_${x}(v[row + shape.v_first + #du]);
 #endif
+#for i in ${each}
+      o#i_#d *= keep#i;
+      o#i_#d += e#i * t;
+#endfor
+    }
 #endfor
   }
-  if (i < shape.count) {
-    let to = (b * shape.count + i) * shape.y_pitch + head * ${d}u;
+#for i in ${each}
+  if (i#i < shape.count) {
+    let to = (b * shape.count + i#i) * shape.y_pitch + head * ${d}u;
 #for d in ${d}
-    y[to + #du] = to_${x}(o#d / sum);
+    y[to + #du] = to_${x}(o#i_#d / sum#i);
 #endfor
 #if ${terms}
-    row_terms[(b * shape.count + i) * shape.terms_pitch + 2u * head] = m + log_(sum);
+    row_terms[(b * shape.count + i#i) * shape.terms_pitch + 2u * head] = m#i + log_(sum#i);
 #endif
   }
+#endfor
 }
