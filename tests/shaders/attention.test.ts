@@ -2,8 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ElementType } from '../../engine/tensor.ts';
 import { roundUp } from '../../engine/tensor.ts';
+import { Tuning } from '../../engine/tuning.ts';
 import { gqa, selfAttention } from '../../shaders/attention.ts';
-import { bf16, close, numbers, run, shapeError, tensor } from '../gpu.ts';
+import { bf16, close, device, numbers, run, shapeError, tensor } from '../gpu.ts';
 import { attention } from '../reference.ts';
 
 const bound = (type: ElementType): number => (type === 'f32' ? 5e-6 : 4e-3);
@@ -115,6 +116,26 @@ for (const type of ['bf16', 'f32'] as const) {
     });
   }
 }
+
+test('all that software may choose give the same bits, queries past the last workgroup too', async () => {
+  const [rows, heads, headDim] = [67, 2, 22],
+    qkv = headsOf('bf16', rows, 3 * heads, headDim, 1, 2),
+    variants = ['query', 'query_4', 'query_32', ...(device.subgroupSize < 8 ? [] : ['query_x4', 'query_x8'])];
+  const chosen = device.tuning,
+    all: Float32Array[] = [];
+  for (const variant of variants) {
+    device.tuning = new Tuning(`self_attention:${variant},attention:${variant}`);
+    all.push(
+      await run((p) => {
+        const y = selfAttention(p, tensor('bf16', [rows, qkv.length / rows], qkv), heads, headDim);
+        assert.is(p.dispatches[0].variant, variant);
+        return y;
+      }),
+    );
+  }
+  device.tuning = chosen;
+  for (const [i, got] of all.entries()) assert.equal([...got], [...all[0]], variants[i]);
+});
 
 for (const rows of [2, 9]) {
   test(`${rows} rows: one key far above the others takes all, whatever the scores; large numbers give no NaN`, async () => {
