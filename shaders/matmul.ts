@@ -173,35 +173,35 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       write: [y],
       uniforms,
       shape: { m, k, n, x: a.type, w: b.type, ...(norm && { norm: norm.rms ? 'rms' : 'layer' }) },
-      candidates: (norm?.candidates ?? matmulCandidates(p.device, { rows: m, type: a.type }, n, crowded)).map(
-        ({ variant, source, lanes, tileRows, constants: own }): Candidate => {
-          const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
-          return {
-            variant,
-            source,
-            constants: {
-              x_element: `${a.type}x4`,
-              stored: `${b.type}x4`,
-              loaded: 'vec4<f32>',
-              k_quads: 0,
-              norm_lanes: 1,
-              ...own,
-              ...constants,
-            },
-            uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
-            workgroups: [runs.tiles, Math.ceil(m / tileRows)],
-            rowsAtOnce: rowsAtOnce(p.device, Math.ceil(m / tileRows), 2 * m * n * k),
-          };
-        },
-      ),
+      candidates: (
+        norm?.candidates ?? matmulCandidates(p.device, { rows: m, type: a.type }, n, crowded, pairs !== undefined)
+      ).map(({ variant, source, lanes, tileRows, constants: own }): Candidate => {
+        const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
+        return {
+          variant,
+          source,
+          constants: {
+            x_element: `${a.type}x4`,
+            stored: `${b.type}x4`,
+            loaded: 'vec4<f32>',
+            k_quads: 0,
+            norm_lanes: 1,
+            ...own,
+            ...constants,
+          },
+          uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
+          workgroups: [runs.tiles, Math.ceil(m / tileRows)],
+          rowsAtOnce: rowsAtOnce(p.device, Math.ceil(m / tileRows), 2 * m * n * k),
+        };
+      }),
     });
   });
   return y;
 }
 
-/** Whether SwiGLU can be part of a product's kernel: on hardware, where rows are few and the weights lie in one buffer. */
+/** Whether SwiGLU can be part of a product's kernel: on software, on hardware where rows are few; where the weights lie in one buffer. */
 export const canPair = ({ device }: Recorder, x: Tensor, weights: Tensor): boolean =>
-  splitsSums(device, x.rows) && x.rows > 0 && weights.pieces.length === 1;
+  (device.software || splitsSums(device, x.rows)) && x.rows > 0 && weights.pieces.length === 1;
 
 function checkOperands(what: string, a: Tensor, n: number, { b, transposeB, plus, epilogue = {} }: Gemm): void {
   const { bias, act = 'none', gate, residual } = epilogue,

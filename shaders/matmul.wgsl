@@ -1,5 +1,5 @@
-// y = act(α x wᵀ + b) (+ r), or x w: a thread computes tile_m rows × one quad of columns straight from memory, summing over k in
-// order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads two quads of k at once. A CPU's
+// y = act(α x wᵀ + b) (+ r), or x w: a thread computes tile_m rows × one quad of columns (or of gate and of up) straight from
+// memory, summing over k in order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads two quads of k at once. A CPU's
 // compiler moves nothing out of a loop: what a loop reads of the uniforms is read before it.
 #if ${subgroup}
 enable subgroups;
@@ -16,13 +16,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
   let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
   let mine = shape.first_quad[run] + (group.x - shape.first_tile[run]) * ${threads}u + lane;
-  let quad = min(mine, shape.first_quad[run + 1u] - 1u);
+#if ${pairs}
+  // A quad of gate and the one of up that meets it.
+  let quad0 = min(mine, shape.pair - 1u);
+  let quad1 = quad0 + shape.pair;
+#else
+  let quad0 = min(mine, shape.first_quad[run + 1u] - 1u);
+#endif
+#for q in ${quads}
 #for n in 4
-  let n#n = column_of(quad, #nu);
+  let n#q_#n = column_of(quad#q, #nu);
+#endfor
 #endfor
   let first_row = (shape.first_group + group.y) * ${tile_m}u;
+#for q in ${quads}
 #for i in ${tile_m}
-  var c#i = vec4<f32>();
+  var c#q_#i = vec4<f32>();
+#endfor
 #endfor
 #if ${eights}
 #for s in ${operands}
@@ -30,18 +40,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Each thread loads two quads of a row of x, and the subgroup shares these.
     let begin = #s_begin(run);
     let depth = shape.#s_quads;
+#for q in ${quads}
 #for n in 4
-    let start#n = #s_start(n#n);
+    let start#q_#n = #s_start(n#q_#n);
+#endfor
 #endfor
 #for h in ${loads}
     let row#h = min(first_row + min(#hu * ${subgroup}u + id, ${tile_m}u - 1u), shape.rows - 1u);
     let at#h = (row#h * shape.#s_pitch + begin) / 2u;
 #endfor
     for (var k = 0u; k < depth; k += 2u) {
+#for q in ${quads}
 #for n in 4
-      let w#n = #s_weights(start#n + k);
-      let u#n = from_bf16(w#n.xy);
-      let v#n = from_bf16(w#n.zw);
+      let w#q_#n = #s_weights(start#q_#n + k);
+      let u#q_#n = from_bf16(w#q_#n.xy);
+      let v#q_#n = from_bf16(w#q_#n.zw);
+#endfor
 #endfor
       let shared_quads = array<vec4<u32>, ${loads}>(
 #for h in ${loads}
@@ -52,15 +66,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       {
         let both = subgroupBroadcast(shared_quads[#iu / ${subgroup}u], #iu % ${subgroup}u);
         let e = from_bf16(both.xy);
-        c#i += e.x * vec4<f32>(u0.x, u1.x, u2.x, u3.x);
-        c#i += e.y * vec4<f32>(u0.y, u1.y, u2.y, u3.y);
-        c#i += e.z * vec4<f32>(u0.z, u1.z, u2.z, u3.z);
-        c#i += e.w * vec4<f32>(u0.w, u1.w, u2.w, u3.w);
         let o = from_bf16(both.zw);
-        c#i += o.x * vec4<f32>(v0.x, v1.x, v2.x, v3.x);
-        c#i += o.y * vec4<f32>(v0.y, v1.y, v2.y, v3.y);
-        c#i += o.z * vec4<f32>(v0.z, v1.z, v2.z, v3.z);
-        c#i += o.w * vec4<f32>(v0.w, v1.w, v2.w, v3.w);
+#for q in ${quads}
+        c#q_#i += e.x * vec4<f32>(u#q_0.x, u#q_1.x, u#q_2.x, u#q_3.x);
+        c#q_#i += e.y * vec4<f32>(u#q_0.y, u#q_1.y, u#q_2.y, u#q_3.y);
+        c#q_#i += e.z * vec4<f32>(u#q_0.z, u#q_1.z, u#q_2.z, u#q_3.z);
+        c#q_#i += e.w * vec4<f32>(u#q_0.w, u#q_1.w, u#q_2.w, u#q_3.w);
+        c#q_#i += o.x * vec4<f32>(v#q_0.x, v#q_1.x, v#q_2.x, v#q_3.x);
+        c#q_#i += o.y * vec4<f32>(v#q_0.y, v#q_1.y, v#q_2.y, v#q_3.y);
+        c#q_#i += o.z * vec4<f32>(v#q_0.z, v#q_1.z, v#q_2.z, v#q_3.z);
+        c#q_#i += o.w * vec4<f32>(v#q_0.w, v#q_1.w, v#q_2.w, v#q_3.w);
+#endfor
       }
 #endfor
     }
@@ -72,11 +88,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let begin = #s_begin(run);
     let depth = shape.#s_quads;
 #if ${transposed}
+#for q in ${quads}
 #for n in 4
-    let start#n = #s_start(n#n);
+    let start#q_#n = #s_start(n#q_#n);
+#endfor
 #endfor
 #else
-    let start = shape.w_begin + quad;
+    let start = shape.w_begin + quad0;
     let pitch = shape.w_pitch;
     let last = shape.x_rows - 1u;
 #endif
@@ -94,9 +112,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var k = 0u; k < depth; k++) {
 #for n in 4
 #if ${transposed}
-      let w#n = #s_weights(start#n + k);
+#for q in ${quads}
+      let w#q_#n = #s_weights(start#q_#n + k);
+#endfor
 #else
-      let w#n = load_w(start + min(4u * k + #nu, last) * pitch);
+      let w0_#n = load_w(start + min(4u * k + #nu, last) * pitch);
 #endif
 #endfor
 #if ${subgroup}
@@ -118,15 +138,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let v = from_${x}(#s[at#i + k]);
 #endif
 #if ${transposed}
-        c#i += v.x * vec4<f32>(w0.x, w1.x, w2.x, w3.x);
-        c#i += v.y * vec4<f32>(w0.y, w1.y, w2.y, w3.y);
-        c#i += v.z * vec4<f32>(w0.z, w1.z, w2.z, w3.z);
-        c#i += v.w * vec4<f32>(w0.w, w1.w, w2.w, w3.w);
+#for q in ${quads}
+        c#q_#i += v.x * vec4<f32>(w#q_0.x, w#q_1.x, w#q_2.x, w#q_3.x);
+        c#q_#i += v.y * vec4<f32>(w#q_0.y, w#q_1.y, w#q_2.y, w#q_3.y);
+        c#q_#i += v.z * vec4<f32>(w#q_0.z, w#q_1.z, w#q_2.z, w#q_3.z);
+        c#q_#i += v.w * vec4<f32>(w#q_0.w, w#q_1.w, w#q_2.w, w#q_3.w);
+#endfor
 #else
-        c#i += v.x * w0;
-        c#i += v.y * w1;
-        c#i += v.z * w2;
-        c#i += v.w * w3;
+        c0_#i += v.x * w0_0;
+        c0_#i += v.y * w0_1;
+        c0_#i += v.z * w0_2;
+        c0_#i += v.w * w0_3;
 #endif
       }
 #endfor
@@ -135,8 +157,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
 #endif
 #for i in ${tile_m}
-  if (mine == quad && first_row + #iu < shape.rows) {
-    store(first_row + #iu, quad, c#i);
+  if (mine == quad0 && first_row + #iu < shape.rows) {
+#if ${pairs}
+    store_pair(first_row + #iu, quad0, c0_#i, c1_#i);
+#else
+    store(first_row + #iu, quad0, c0_#i);
+#endif
   }
 #endfor
 }

@@ -23,14 +23,17 @@ export const splitsSums = (device: Device, rows: number): boolean => !device.sof
  * What may multiply x [rows, k] by n columns, the best by rule first. All give the same bits: on hardware up to 64 rows are
  * summed in 32 interleaved parts, else sums go over k from first to last.
  * @param crowded whether weights had better be read by eights (see `isCrowded`)
+ * @param pairs whether the columns are gate and up of SwiGLU, which meet in the product's own kernel
  */
 export function matmulCandidates(
   device: Device,
   x: Pick<Tensor, 'rows' | 'type'>,
   n: number,
   crowded = false,
+  pairs = false,
 ): MatmulCandidate[] {
   if (splitsSums(device, x.rows)) return split(device, x.rows);
+  if (pairs) return [direct(device, x, n, false, 2)];
   const tiled = tilings(device, x.rows, n).map((tiling) => ({ ...tiling, source: matmulTiledWgsl }));
   return device.software ? [direct(device, x, n, crowded), ...tiled] : [...tiled, direct(device, x, n)];
 }
@@ -51,14 +54,18 @@ function direct(
   x: Pick<Tensor, 'rows' | 'type'>,
   n: number,
   crowded = false,
+  quadsEach = 1,
 ): MatmulCandidate {
   // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of
   // registers, and so do more rows by eights.
-  const tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : crowded || x.rows < 256 ? 16 : 26),
+  const tile_m = evenTile(
+      Math.max(1, x.rows),
+      subgroup < 8 ? 8 : quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
+    ),
     words = x.type === 'bf16' ? 2 : 4;
   // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
-  const threads =
-      [64, 32, 16].find((t) => quads(n) % t === 0 && (quads(n) / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8,
+  const across = quads(n) / quadsEach,
+    threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8,
     shares = subgroup > 0 && subgroup <= threads,
     sharing = shares ? { subgroup, loads: Math.ceil((tile_m * words) / subgroup), x_element: 'u32' } : undefined;
   const eight = 'vec4<u32>',
@@ -69,9 +76,9 @@ function direct(
   return {
     variant: 'direct',
     source: matmulWgsl,
-    lanes: threads,
+    lanes: threads * quadsEach,
     tileRows: tile_m,
-    constants: { threads, tile_m, words, subgroup: 0, loads: 0, ...sharing, ...byEights },
+    constants: { threads, tile_m, quads: quadsEach, words, subgroup: 0, loads: 0, ...sharing, ...byEights },
   };
 }
 
