@@ -13,8 +13,11 @@ import { Recent } from '../recent.ts';
 import { stepsAt } from '../sampler.ts';
 import { type DrawingSettings, stepRange } from '../settings.ts';
 
-/** Rows that one adaLN matmul should have: enough to use the device well, few enough to take little memory. */
-const modulationRows = 96;
+/**
+ * Rows that one adaLN matmul should have: enough to use the device well, few enough to take little memory; of a head so small
+ * that one kernel does all steps, enough for all of them.
+ */
+const modulationRows = { layers: 96, together: 640 };
 
 /** Numbers of tokens drawn at once whose tensors and programs are kept. */
 const mostGroups = 12;
@@ -136,7 +139,8 @@ export class DiffusionHead implements TokenHead {
         advance(p, tables.step, count);
       });
     const end = program('end', (p) => placeRows(p, x, chosen, tokens, mask));
-    const atOnce = Math.max(1, Math.min(this.steps, Math.ceil(modulationRows / rows)));
+    const most = together ? modulationRows.together : modulationRows.layers,
+      atOnce = Math.max(1, Math.min(this.steps, Math.ceil(most / rows)));
     try {
       await steps(atOnce);
       return { workspace, chosen, begin: await begin, steps, atOnce, end: await end };
