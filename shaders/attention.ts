@@ -228,12 +228,12 @@ function candidates(
   });
   if (device.software && together >= 4 && d <= 16) {
     const one = [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
-    if (device.subgroupSize < 8) return one; // narrow vectors run out of registers by more
-    // What a thread loads and hands round serves all of its queries, but each core must have work.
-    const more = [byQuery('query_x8', 8, 8), byQuery('query_x4', 8, 4)],
-      serves = ({ workgroups: [groups], constants: { each } }: Candidate): boolean =>
-        8 * Number(each) <= count && Number(each) * d <= 64 && groups! * heads * branches >= 2 * device.cores;
-    return [...more.filter(serves), ...one, ...more.filter((c) => !serves(c))];
+    // What a thread loads and hands round serves all of its queries, as far as registers go and each core has work.
+    const several = device.subgroupSize < 8 ? [] : [8, 4].filter((each) => each * d <= 64),
+      serves = (each: number): boolean =>
+        8 * each <= count && Math.ceil(count / 8 / each) * heads * branches >= 2 * device.cores;
+    const of = (each: number): Candidate => byQuery(`query_x${each}`, 8, each);
+    return [...several.filter(serves).map(of), ...one, ...several.filter((each) => !serves(each)).map(of)];
   }
   const tiles = [1, 2, 4].flatMap((tile_m) =>
     (x === 'bf16' ? [false, true] : [false]).map((wide) => tile(tile_m, wide)),

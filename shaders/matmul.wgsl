@@ -1,6 +1,6 @@
 // y = act(α x wᵀ + b) (+ r), or x w: a thread computes tile_m rows × one quad of columns (or of gate and of up) straight from
-// memory, summing over k in order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads two quads of k at once. A CPU's
-// compiler moves nothing out of a loop: what a loop reads of the uniforms is read before it.
+// memory, summing over k in order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads
+// two quads of k at once. A CPU's compiler moves nothing out of a loop: what a loop reads of the uniforms is read before it.
 #if ${subgroup}
 enable subgroups;
 #endif

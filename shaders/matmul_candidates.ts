@@ -57,11 +57,9 @@ function direct(
   quadsEach = 1,
 ): MatmulCandidate {
   // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of
-  // registers, and so do more rows by eights.
-  const tile_m = evenTile(
-      Math.max(1, x.rows),
-      subgroup < 8 ? 8 : quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
-    ),
+  // registers, and so do more rows by eights or of two quads.
+  const wide = quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
+    tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : wide),
     words = x.type === 'bf16' ? 2 : 4;
   // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
   const across = quads(n) / quadsEach,
