@@ -7,7 +7,7 @@ import attentionMergeWgsl from './attention_merge.wgsl';
 import attentionRowWgsl from './attention_row.wgsl';
 import attentionTileWgsl from './attention_tile.wgsl';
 import { checkShape, quads } from './common.ts';
-import { narrowSubgroup, registers, sharing } from './gpu.ts';
+import { narrowSubgroup, registers, several, sharing } from './gpu.ts';
 import type { Heads } from './rope.ts';
 import type { LayerCache, Sequences } from './sequences.ts';
 
@@ -226,15 +226,15 @@ function candidates(
     workgroups: [Math.ceil((count * heads) / kvHeads / (8 * tile_m)), kvHeads, branches],
     bytes: 4 * (d + 1) * (8 * tile_m * elementBytes(x) + 32 * (wide ? 4 : elementBytes(x))) + 8 * tile_m * 9 * 16,
   });
-  if (device.software && together >= 4 && d <= 16) {
-    const one = [byQuery('query', 8), byQuery('query_4', 4), byQuery('query_32', 32)];
-    // What a thread loads and hands round serves all of its queries, as far as registers go and each core has work.
-    const several = device.subgroupSize < 8 ? [] : [8, 4].filter((each) => each * d <= 64),
-      serves = (each: number): boolean =>
-        8 * each <= count && Math.ceil(count / 8 / each) * heads * branches >= 2 * device.cores;
-    const of = (each: number): Candidate => byQuery(`query_x${each}`, 8, each);
-    return [...several.filter(serves).map(of), ...one, ...several.filter((each) => !serves(each)).map(of)];
-  }
+  if (device.software && together >= 4 && d <= 16)
+    return [
+      ...several(device, 8, d, count, heads * branches)
+        .slice(0, 2)
+        .map((each) => byQuery(`query_x${each}`, 8, each)),
+      byQuery('query', 8),
+      byQuery('query_4', 4),
+      byQuery('query_32', 32),
+    ];
   const tiles = [1, 2, 4].flatMap((tile_m) =>
     (x === 'bf16' ? [false, true] : [false]).map((wide) => tile(tile_m, wide)),
   );

@@ -5,7 +5,7 @@ import keysWgsl from './attention_backward_kv.wgsl';
 import queriesWgsl from './attention_backward_q.wgsl';
 import termsWgsl from './attention_backward_terms.wgsl';
 import { checkShape, grid, quads } from './common.ts';
-import { sharing } from './gpu.ts';
+import { several, sharing } from './gpu.ts';
 import type { Heads } from './rope.ts';
 
 /**
@@ -66,24 +66,27 @@ export function attentionBackward(
     o.first.v,
     f32Bits(1 / Math.sqrt(headDim)),
   ];
-  const constants = { x: o.q.type, d, lanes, ...sharing(p.device, lanes, d) };
+  // A key keeps four vectors of a head at hand, a query three.
+  const [queries = 1] = several(p.device, lanes, d, count, heads * branches),
+    [keys = 1] = several(p.device, lanes, d, o.capacity, kvHeads * branches, 32),
+    constants = { x: o.q.type, d, lanes, ...sharing(p.device, lanes, d) };
   p.operation({
     name: 'attention_backward_q',
     source: queriesWgsl,
-    constants,
+    constants: { ...constants, each: queries },
     read,
     write: [dq],
     uniforms,
-    workgroups: [Math.ceil(count / lanes), heads, branches],
+    workgroups: [Math.ceil(count / lanes / queries), heads, branches],
   });
   p.operation({
     name: 'attention_backward_kv',
     source: keysWgsl,
-    constants: { ...constants, g: dk.type, apart, uniforms: apart ? 8 : 7 },
+    constants: { ...constants, each: keys, g: dk.type, apart, uniforms: apart ? 8 : 7 },
     read,
     write: apart ? [dk, dv] : [dk],
     uniforms,
-    workgroups: [Math.ceil(o.capacity / lanes), kvHeads, o.k.rows / o.capacity],
+    workgroups: [Math.ceil(o.capacity / lanes / keys), kvHeads, o.k.rows / o.capacity],
   });
   return apart
     ? [

@@ -1,5 +1,5 @@
 // dv = Σ p dy and dk = Σ p (dy · v - y · dy) q / sqrt(d) over the queries that see a key, of all heads that share it: a thread
-// a key. Keys that none sees get zeros.
+// a key or `each`. Keys that none sees get zeros.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -15,18 +15,20 @@ enable subgroups;
 @compute @workgroup_size(${lanes})
 #include "lib/attention_main.wgsl"
   let kv_head = group.y;
-  let first = group.x * ${lanes}u;
-  let j = first + lane;
+  let first = group.x * ${lanes}u * ${each}u;
   let branch = group.z; // of all in the cache
   let b = branch - shape.branch;
   let past = select(0u, position[branch], shape.cached == 1u);
-  let row = branch * shape.capacity + min(j, shape.capacity - 1u);
-  let at = row * shape.k_pitch + kv_head * ${d}u;
+#for j in ${each}
+  let j#j = first + #ju * ${lanes}u + lane;
+  let row#j = branch * shape.capacity + min(j#j, shape.capacity - 1u);
+  let at#j = row#j * shape.k_pitch + kv_head * ${d}u;
 #for d in ${d}
-  let k#d = from_${x}(k[at + shape.k_first + #du]);
-  let v#d = from_${x}(v[at + shape.v_first + #du]);
-  var s#d = vec4<f32>();
-  var t#d = vec4<f32>();
+  let k#j_#d = from_${x}(k[at#j + shape.k_first + #du]);
+  let v#j_#d = from_${x}(v[at#j + shape.v_first + #du]);
+  var s#j_#d = vec4<f32>();
+  var t#j_#d = vec4<f32>();
+#endfor
 #endfor
   // The first query that sees a key of this workgroup; none where all are past the last, or of other branches.
   let causal = shape.causal == 1u;
@@ -50,8 +52,10 @@ enable subgroups;
 #endfor
       );
 #endif
-      var score = 0.0;
-      var dp = 0.0;
+#for j in ${each}
+      var score#j = 0.0;
+      var dp#j = 0.0;
+#endfor
 #for d in ${d}
 #if ${subgroup}
       let q#d = from_${x}(subgroupBroadcast(q_quads[#du / ${subgroup}u], #du % ${subgroup}u));
@@ -60,33 +64,41 @@ enable subgroups;
       let q#d = from_${x}(q[base + #du]);
       let g#d = from_${x}(dy[out + #du]);
 #endif
-      score += q#d.x * k#d.x;
-      score += q#d.y * k#d.y;
-      score += q#d.z * k#d.z;
-      score += q#d.w * k#d.w;
-      dp += g#d.x * v#d.x;
-      dp += g#d.y * v#d.y;
-      dp += g#d.z * v#d.z;
-      dp += g#d.w * v#d.w;
+#for j in ${each}
+      score#j += q#d.x * k#j_#d.x;
+      score#j += q#d.y * k#j_#d.y;
+      score#j += q#d.z * k#j_#d.z;
+      score#j += q#d.w * k#j_#d.w;
+      dp#j += g#d.x * v#j_#d.x;
+      dp#j += g#d.y * v#j_#d.y;
+      dp#j += g#d.z * v#j_#d.z;
+      dp#j += g#d.w * v#j_#d.w;
 #endfor
-      let seen = j < past + select(shape.count, i + 1u, causal);
-      let p = select(0.0, share(score, row_terms[terms]), seen);
-      let ds = select(0.0, p * (dp - row_terms[terms + 1u]), seen);
+#endfor
+      let all = row_terms[terms];
+      let along = row_terms[terms + 1u];
+#for j in ${each}
+      let seen#j = j#j < past + select(shape.count, i + 1u, causal);
+      let p#j = select(0.0, share(score#j, all), seen#j);
+      let ds#j = select(0.0, p#j * (dp#j - along), seen#j);
 #for d in ${d}
-      s#d += ds * q#d;
-      t#d += p * g#d;
+      s#j_#d += ds#j * q#d;
+      t#j_#d += p#j * g#d;
+#endfor
 #endfor
     }
   }
-  if (j < shape.capacity) {
-    let to = row * shape.dk_pitch + kv_head * ${d}u;
+#for j in ${each}
+  if (j#j < shape.capacity) {
+    let to = row#j * shape.dk_pitch + kv_head * ${d}u;
 #for d in ${d}
-    dk[to + shape.dk_first + #du] = to_${g}(s#d * shape.scale);
+    dk[to + shape.dk_first + #du] = to_${g}(s#j_#d * shape.scale);
 #if ${apart}
-    dv[to + shape.dv_first + #du] = to_${g}(t#d);
+    dv[to + shape.dv_first + #du] = to_${g}(t#j_#d);
 #else
-    dk[to + shape.dv_first + #du] = to_${g}(t#d);
+    dk[to + shape.dv_first + #du] = to_${g}(t#j_#d);
 #endif
 #endfor
   }
+#endfor
 }

@@ -1,5 +1,5 @@
 // dq = Σ_j p_j (dy · v_j - y · dy) k_j / sqrt(d) over the keys that a query sees, p_j from the log-sum-exp that the forward pass
-// kept, so that no L×L matrix is held: a thread a query.
+// kept, so that no L×L matrix is held: a thread a query or `each`.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -13,22 +13,24 @@ enable subgroups;
 #include "lib/attention_main.wgsl"
   let head = group.y;
   let b = group.z;
-  let first = group.x * ${lanes}u;
-  let i = first + lane;
+  let first = group.x * ${lanes}u * ${each}u;
   let past = select(0u, position[b + shape.branch], shape.cached == 1u);
-  let most = past + select(shape.count, min(first + ${lanes}u, shape.count), shape.causal == 1u);
-  let seen = past + select(shape.count, i + 1u, shape.causal == 1u);
-  let row = b * shape.count + min(i, shape.count - 1u);
-  let base = row * shape.q_pitch + shape.q_first + head * ${d}u;
-  let out = row * shape.y_pitch + head * ${d}u;
-  let all = row_terms[row * shape.terms_pitch + 2u * head];
-  let along = row_terms[row * shape.terms_pitch + 2u * head + 1u];
+  let most = past + select(shape.count, min(first + ${lanes}u * ${each}u, shape.count), shape.causal == 1u);
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
+#for i in ${each}
+  let i#i = first + #iu * ${lanes}u + lane;
+  let seen#i = past + select(shape.count, i#i + 1u, shape.causal == 1u);
+  let row#i = b * shape.count + min(i#i, shape.count - 1u);
+  let base#i = row#i * shape.q_pitch + shape.q_first + head * ${d}u;
+  let out#i = row#i * shape.y_pitch + head * ${d}u;
+  let all#i = row_terms[row#i * shape.terms_pitch + 2u * head];
+  let along#i = row_terms[row#i * shape.terms_pitch + 2u * head + 1u];
 #for d in ${d}
-  let q#d = from_${x}(q[base + #du]);
-  let g#d = from_${x}(dy[out + #du]);
-  var s#d = vec4<f32>();
+  let q#i_#d = from_${x}(q[base#i + #du]);
+  let g#i_#d = from_${x}(dy[out#i + #du]);
+  var s#i_#d = vec4<f32>();
+#endfor
 #endfor
   for (var j = 0u; j < most; j++) {
     let at = (kv + j) * shape.k_pitch + kv_head;
@@ -44,8 +46,10 @@ enable subgroups;
 #endfor
     );
 #endif
-    var score = 0.0;
-    var dp = 0.0;
+#for i in ${each}
+    var score#i = 0.0;
+    var dp#i = 0.0;
+#endfor
 #for d in ${d}
 #if ${subgroup}
     let k#d = from_${x}(subgroupBroadcast(k_quads[#du / ${subgroup}u], #du % ${subgroup}u));
@@ -58,25 +62,31 @@ enable subgroups;
 #else
       let t = from_${x}(v[at + shape.v_first + #du]);
 #endif
-      score += q#d.x * k#d.x;
-      score += q#d.y * k#d.y;
-      score += q#d.z * k#d.z;
-      score += q#d.w * k#d.w;
-      dp += g#d.x * t.x;
-      dp += g#d.y * t.y;
-      dp += g#d.z * t.z;
-      dp += g#d.w * t.w;
+#for i in ${each}
+      score#i += q#i_#d.x * k#d.x;
+      score#i += q#i_#d.y * k#d.y;
+      score#i += q#i_#d.z * k#d.z;
+      score#i += q#i_#d.w * k#d.w;
+      dp#i += g#i_#d.x * t.x;
+      dp#i += g#i_#d.y * t.y;
+      dp#i += g#i_#d.z * t.z;
+      dp#i += g#i_#d.w * t.w;
+#endfor
     }
 #endfor
-    let ds = select(0.0, share(score, all) * (dp - along), j < seen);
+#for i in ${each}
+    let ds#i = select(0.0, share(score#i, all#i) * (dp#i - along#i), j < seen#i);
 #for d in ${d}
-    s#d += ds * k#d;
+    s#i_#d += ds#i * k#d;
+#endfor
 #endfor
   }
-  if (i < shape.count) {
-    let to = row * shape.dq_pitch + head * ${d}u;
+#for i in ${each}
+  if (i#i < shape.count) {
+    let to = row#i * shape.dq_pitch + head * ${d}u;
 #for d in ${d}
-    dq[to + #du] = to_${x}(s#d * shape.scale);
+    dq[to + #du] = to_${x}(s#i_#d * shape.scale);
 #endfor
   }
+#endfor
 }

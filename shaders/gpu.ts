@@ -30,3 +30,22 @@ export function sharing({ software, subgroupSize }: Device, lanes: number, quads
   const shares = software && subgroupSize >= 8 && lanes % subgroupSize === 0;
   return shares ? { subgroup: subgroupSize, loads: Math.ceil(quads / subgroupSize) } : { subgroup: 0, loads: quads };
 }
+
+/**
+ * How many queries or keys a thread may take, the most first, where what a subgroup loads and hands round (`sharing`) serves all
+ * of them: so many that `room` quads hold one of their operands, and that each core has two workgroups.
+ * @param rows queries or keys, of which a workgroup's `lanes` threads take as many times `lanes`
+ * @param others workgroups that the same rows have, such as one a head
+ */
+export function several(
+  device: Device,
+  lanes: number,
+  quads: number,
+  rows: number,
+  others: number,
+  room = 64,
+): number[] {
+  if (!sharing(device, lanes, quads).subgroup) return [];
+  const works = (each: number): boolean => Math.ceil(rows / lanes / each) * others >= 2 * device.cores;
+  return [8, 4, 2].filter((each) => each * quads <= room && each * lanes <= rows && works(each));
+}

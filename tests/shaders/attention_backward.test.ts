@@ -27,6 +27,7 @@ for (const type of ['bf16', 'f32'] as const) {
     [1, 1, 4],
     [3, 2, 6],
     [19, 2, 6],
+    [37, 8, 6], // of which a thread takes four
     ...(type === 'f32' ? [[9, 3, 12]] : [[5, 1, 68]]),
   ]) {
     test(`self_attention ${type}: [${rows}, 3 × ${heads} × ${headDim}]`, () => {
