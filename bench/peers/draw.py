@@ -1,7 +1,8 @@
 """MMAR drawing a picture in PyTorch: what `npm run bench:draw` compares with.
 
-python3 draw.py MODEL.safetensors CONFIG.json INPUT.json THREADS: for each line `bf16` or `f32` on stdin draws INPUT's picture and
-prints a line of JSON: its seconds and its tokens.
+python3 draw.py MODEL.safetensors CONFIG.json INPUT.json THREADS: for each line `bf16`, `f32` or `plain` on stdin draws INPUT's picture
+and prints a line of JSON: its seconds and its tokens. `plain` is f32 as the specification writes the graph: PLoRA beside the
+weights, and the whole Diffusion MLP of (x, t, z) at each step; the others save what mmar saves.
 """
 
 import json
@@ -18,17 +19,18 @@ GATED = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 
 
 class Drawer(MMAR):
-    """In one type throughout but the norms and the sampler, which are f32. PLoRA is merged for image tokens."""
+    """In one type throughout but the norms and the sampler, which are f32. PLoRA is merged for image tokens, unless plain."""
 
-    def __init__(self, tensors, config, type):
+    def __init__(self, tensors, config, type, plain=False):
         super().__init__(tensors, config)
-        self.type = type
+        self.type, self.plain = type, plain
         plora = config["plora"]
-        for i in range(config["llm"]["num_hidden_layers"]):
+        self.scale = plora["alpha"] / plora["rank"]
+        for i in range(0 if plain else config["llm"]["num_hidden_layers"]):
             for which in PROJECTIONS + GATED:
                 name = f"llm.model.layers.{i}.{which}"
                 low = self.w[name + ".lora_B.weight"] @ self.w[name + ".lora_A.weight"]
-                merged = self.w[name + ".weight"] + plora["alpha"] / plora["rank"] * low
+                merged = self.w[name + ".weight"] + self.scale * low
                 self.w[name + ".image"] = merged
         self.w = {name: w.detach().to(type) for name, w in self.w.items()}
         self.decoder = {k: v.to(type) for k, v in tensors.items() if k.startswith("image_tokenizer.")}
@@ -52,9 +54,14 @@ class Drawer(MMAR):
         angle = (positions[..., None] * frequency).repeat(1, 1, 2)[:, None]
         cos, sin = angle.cos(), angle.sin()
         rotate = lambda x: (x * cos + torch.cat((-x[..., D // 2 :], x[..., : D // 2]), -1) * sin).to(self.type)
-        project = lambda name, x: F.linear(
-            x, self.w[name + (".image" if image else ".weight")], self.w.get(name + ".bias")
-        )
+
+        def project(name, x):
+            merged = image and not self.plain
+            y = F.linear(x, self.w[name + (".image" if merged else ".weight")], self.w.get(name + ".bias"))
+            if not image or merged:
+                return y
+            return y + self.scale * F.linear(F.linear(x, self.w[name + ".lora_A.weight"]), self.w[name + ".lora_B.weight"])
+
         kept = []
         for i in range(c["num_hidden_layers"]):
             p = f"llm.model.layers.{i}."
@@ -121,12 +128,14 @@ class Drawer(MMAR):
             where = torch.tensor(given["order"][known:until])
             visual = self.vit(tokens[None].to(self.type), hidden).expand(2, L, -1)
             states, _ = self.layers(visual, positions, cache, mask, True)
-            modulations = self.modulations(times, states[:, where].reshape(-1, states.shape[-1]))
+            z = states[:, where].reshape(-1, states.shape[-1])
+            modulations = None if self.plain else self.modulations(times, z)
             known = until
             guidance = 1 + (omega - 1) * known / L
             x = noise[where]
             for step in reversed(range(n)):
-                u = self.denoise(x.repeat(2, 1), [m[step] for m in modulations])
+                own = self.modulations(times[step : step + 1], z) if self.plain else [m[step : step + 1] for m in modulations]
+                u = self.denoise(x.repeat(2, 1), [m[0] for m in own])
                 conditional, other = u.chunk(2)
                 u = other + guidance * (conditional - other)
                 down = phi[step] - phi[step + 1]  # v: its angle is a quarter turn past x's
@@ -179,7 +188,11 @@ class Drawer(MMAR):
 @torch.inference_mode()
 def main():
     tensors, config, given = read_arguments()
-    drawers = {"f32": Drawer(tensors, config, torch.float32), "bf16": Drawer(tensors, config, torch.bfloat16)}
+    drawers = {
+        "f32": Drawer(tensors, config, torch.float32),
+        "bf16": Drawer(tensors, config, torch.bfloat16),
+        "plain": Drawer(tensors, config, torch.float32, plain=True),
+    }
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for line in sys.stdin:
         drawer = drawers[line.strip()]
