@@ -40,22 +40,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Each thread loads two quads of a row of x, and the subgroup shares these.
     let begin = #s_begin(run);
     let depth = shape.#s_quads;
-#for q in ${quads}
 #for n in 4
-    let start#q_#n = #s_start(n#q_#n);
-#endfor
+    let start0_#n = #s_start(n0_#n);
 #endfor
 #for h in ${loads}
     let row#h = min(first_row + min(#hu * ${subgroup}u + id, ${tile_m}u - 1u), shape.rows - 1u);
     let at#h = (row#h * shape.#s_pitch + begin) / 2u;
 #endfor
     for (var k = 0u; k < depth; k += 2u) {
-#for q in ${quads}
 #for n in 4
-      let w#q_#n = #s_weights(start#q_#n + k);
-      let u#q_#n = from_bf16(w#q_#n.xy);
-      let v#q_#n = from_bf16(w#q_#n.zw);
-#endfor
+      let w#n = #s_weights(start0_#n + k);
+      let u#n = from_bf16(w#n.xy);
+      let v#n = from_bf16(w#n.zw);
 #endfor
       let shared_quads = array<vec4<u32>, ${loads}>(
 #for h in ${loads}
@@ -67,16 +63,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let both = subgroupBroadcast(shared_quads[#iu / ${subgroup}u], #iu % ${subgroup}u);
         let e = from_bf16(both.xy);
         let o = from_bf16(both.zw);
-#for q in ${quads}
-        c#q_#i += e.x * vec4<f32>(u#q_0.x, u#q_1.x, u#q_2.x, u#q_3.x);
-        c#q_#i += e.y * vec4<f32>(u#q_0.y, u#q_1.y, u#q_2.y, u#q_3.y);
-        c#q_#i += e.z * vec4<f32>(u#q_0.z, u#q_1.z, u#q_2.z, u#q_3.z);
-        c#q_#i += e.w * vec4<f32>(u#q_0.w, u#q_1.w, u#q_2.w, u#q_3.w);
-        c#q_#i += o.x * vec4<f32>(v#q_0.x, v#q_1.x, v#q_2.x, v#q_3.x);
-        c#q_#i += o.y * vec4<f32>(v#q_0.y, v#q_1.y, v#q_2.y, v#q_3.y);
-        c#q_#i += o.z * vec4<f32>(v#q_0.z, v#q_1.z, v#q_2.z, v#q_3.z);
-        c#q_#i += o.w * vec4<f32>(v#q_0.w, v#q_1.w, v#q_2.w, v#q_3.w);
-#endfor
+        c0_#i += e.x * vec4<f32>(u0.x, u1.x, u2.x, u3.x);
+        c0_#i += e.y * vec4<f32>(u0.y, u1.y, u2.y, u3.y);
+        c0_#i += e.z * vec4<f32>(u0.z, u1.z, u2.z, u3.z);
+        c0_#i += e.w * vec4<f32>(u0.w, u1.w, u2.w, u3.w);
+        c0_#i += o.x * vec4<f32>(v0.x, v1.x, v2.x, v3.x);
+        c0_#i += o.y * vec4<f32>(v0.y, v1.y, v2.y, v3.y);
+        c0_#i += o.z * vec4<f32>(v0.z, v1.z, v2.z, v3.z);
+        c0_#i += o.w * vec4<f32>(v0.w, v1.w, v2.w, v3.w);
       }
 #endfor
     }

@@ -134,8 +134,8 @@ class Drawer(MMAR):
             guidance = 1 + (omega - 1) * known / L
             x = noise[where]
             for step in reversed(range(n)):
-                own = self.modulations(times[step : step + 1], z) if self.plain else [m[step : step + 1] for m in modulations]
-                u = self.denoise(x.repeat(2, 1), [m[0] for m in own])
+                at, own = (0, self.modulations(times[step : step + 1], z)) if self.plain else (step, modulations)
+                u = self.denoise(x.repeat(2, 1), [m[at] for m in own])
                 conditional, other = u.chunk(2)
                 u = other + guidance * (conditional - other)
                 down = phi[step] - phi[step + 1]  # v: its angle is a quarter turn past x's
