@@ -28,6 +28,9 @@ const mostWeights = 2 ** 21;
 /** Bytes of the variables that WGSL lets a thread have. */
 const privateBytes = 8192;
 
+/** Bytes of these that a row takes: h, normed and hidden in bf16, x and u in f32. */
+const rowBytes = ({ width, inner, channels }: HeadSizes): number => 4 * width + 2 * inner + 8 * channels;
+
 /** Threads that lib/reduce.wgsl sums a row with on software. */
 const sumParts = 8;
 
@@ -35,8 +38,9 @@ const sumParts = 8;
  * Whether `denoise` serves heads of these sizes: small ones, on wide vectors of a CPU, which is slow to launch kernels.
  * @param noisy whether steps add noise
  */
-export function canDenoise(device: Device, { blocks, width, inner, channels }: HeadSizes, noisy: boolean): boolean {
-  const { software, subgroupSize: lanes, limits, maxBinding } = device;
+export function canDenoise(device: Device, head: HeadSizes, noisy: boolean): boolean {
+  const { blocks, width, inner, channels } = head,
+    { software, subgroupSize: lanes, limits, maxBinding } = device;
   return (
     software &&
     blocks > 0 &&
@@ -45,10 +49,23 @@ export function canDenoise(device: Device, { blocks, width, inner, channels }: H
     inner % (4 * lanes) === 0 &&
     channels % 8 === 0 &&
     2 * blocks * width * inner <= mostWeights &&
-    4 * width + 2 * inner + 8 * channels <= privateBytes &&
+    rowBytes(head) <= privateBytes &&
     2 * (2 * width * (blocks * inner + channels)) <= maxBinding &&
     limits.maxStorageBuffersPerShaderStage >= (noisy ? 9 : 7)
   );
+}
+
+/**
+ * The bands of a workgroup's rows, and the tokens of each: few workgroups, since each reads all weights, but on each core as
+ * many as on the others.
+ * @param most bands that a thread has room for
+ */
+function bandsOf(cores: number, tokens: number, branches: number, most: number): { bands: number; each: number } {
+  const widest = Math.floor(sumParts / branches),
+    rounds = Math.ceil(tokens / (cores * most * widest)),
+    share = Math.ceil(tokens / Math.min(tokens, rounds * cores)),
+    bands = Math.ceil(share / widest);
+  return { bands, each: Math.ceil(share / bands) };
 }
 
 /** Shapes of `HeadWeights`. */
@@ -84,9 +101,7 @@ export function denoise(
   );
   const tokens = x.rows / branches,
     lanes = p.device.subgroupSize,
-    // A thread holds a row. Each core has as many workgroups as the others.
-    rounds = Math.ceil((branches * tokens) / (sumParts * p.device.cores)),
-    each = Math.ceil(tokens / Math.min(tokens, rounds * p.device.cores));
+    { bands, each } = bandsOf(p.device.cores, tokens, branches, Math.floor(privateBytes / rowBytes(head)));
   const read = [modulation, weights, vectors, coefficients, step, guidance];
   if (stepNoise) read.push(stepNoise, chosen);
   p.operation({
@@ -97,6 +112,7 @@ export function denoise(
     constants: {
       lanes,
       pairs: lanes / 2,
+      bands,
       tokens: each,
       branches,
       rows: each * branches,
@@ -119,6 +135,6 @@ export function denoise(
       modulation.pitch / 4,
       (stepNoise?.rows ?? 0) / coefficients.rows,
     ],
-    workgroups: [Math.ceil(tokens / each)],
+    workgroups: [Math.ceil(tokens / (bands * each))],
   });
 }

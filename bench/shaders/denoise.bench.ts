@@ -54,4 +54,4 @@ const drawing = (tokens: number, together: boolean): Case => ({
   },
 });
 
-export const cases = [1, 2, 4, 6, 24].flatMap((tokens) => [drawing(tokens, true), drawing(tokens, false)]);
+export const cases = [1, 2, 4, 6, 24, 64].flatMap((tokens) => [drawing(tokens, true), drawing(tokens, false)]);
