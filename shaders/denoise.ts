@@ -31,6 +31,9 @@ const privateBytes = 8192;
 /** Bytes of these that a row takes: h, normed and hidden in bf16, x and u in f32. */
 const rowBytes = ({ width, inner, channels }: HeadSizes): number => 4 * width + 2 * inner + 8 * channels;
 
+/** Bands of a workgroup: more gather a weight for more rows, and take longer to compile. */
+const mostBands = 2;
+
 /** Threads that lib/reduce.wgsl sums a row with on software. */
 const sumParts = 8;
 
@@ -101,7 +104,12 @@ export function denoise(
   );
   const tokens = x.rows / branches,
     lanes = p.device.subgroupSize,
-    { bands, each } = bandsOf(p.device.cores, tokens, branches, Math.floor(privateBytes / rowBytes(head)));
+    { bands, each } = bandsOf(
+      p.device.cores,
+      tokens,
+      branches,
+      Math.min(mostBands, Math.floor(privateBytes / rowBytes(head))),
+    );
   const read = [modulation, weights, vectors, coefficients, step, guidance];
   if (stepNoise) read.push(stepNoise, chosen);
   p.operation({

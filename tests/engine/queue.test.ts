@@ -77,7 +77,8 @@ test("a program's pace is that of its own dispatches", async () => {
       for (let i = 0; i < steps; i++) h = scale(p, h, 1);
     });
   const [slow, quick] = [await chain(large, 7), await chain(small, 2)]; // 7: not yet sent when the next begins
-  for (let i = 0; i < 9; i++) { // more than a pace remembers, so that a busy machine's few slow ones count for little
+  for (let i = 0; i < 9; i++) {
+    // more than a pace remembers, so that a busy machine's few slow ones count for little
     await device.queue.run(slow);
     await device.queue.run(quick);
     await device.queue.idle();
