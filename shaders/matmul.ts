@@ -174,8 +174,9 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
       uniforms,
       shape: { m, k, n, x: a.type, w: b.type, ...(norm && { norm: norm.rms ? 'rms' : 'layer' }) },
       candidates: (
-        norm?.candidates ?? matmulCandidates(p.device, { rows: m, type: a.type }, n, crowded, pairs !== undefined)
-      ).map(({ variant, source, lanes, tileRows, constants: own }): Candidate => {
+        norm?.candidates ??
+        matmulCandidates(p.device, { rows: m, cols: k, type: a.type }, n, crowded, pairs !== undefined)
+      ).map(({ variant, source, lanes, tileRows, each = 1, constants: own }): Candidate => {
         const runs = columnRuns(plus?.firstColumns ?? [0], first, rows, lanes);
         return {
           variant,
@@ -189,8 +190,8 @@ export function gemm(p: Recorder, g: Gemm): Tensor {
             ...own,
             ...constants,
           },
-          uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, ...uniforms],
-          workgroups: [runs.tiles, Math.ceil(m / tileRows)],
+          uniforms: [...runs.firstTile, ...runs.firstQuad, runs.skipped, each, ...uniforms],
+          workgroups: [Math.ceil(runs.tiles / each), Math.ceil(m / tileRows)],
           rowsAtOnce: rowsAtOnce(p.device, Math.ceil(m / tileRows), 2 * m * n * k),
         };
       }),
@@ -307,8 +308,8 @@ function rowSegments(b: Tensor, up: Tensor | undefined): Segment[] {
 }
 
 /**
- * How the workgroups of columns `first` to `first + columns` of y lie over its runs: each run begins with a workgroup of
- * its own, so that a workgroup reads one low-rank part.
+ * How the tiles of columns `first` to `first + columns` of y lie over its runs: each run begins with a tile of its own, so that
+ * a tile reads one low-rank part.
  */
 function columnRuns(firstColumns: number[], first: number, columns: number, lanes: number) {
   const inside = firstColumns.filter((c) => c > first && c < first + columns);
@@ -317,7 +318,8 @@ function columnRuns(firstColumns: number[], first: number, columns: number, lane
   for (let i = 1; i < firstQuad.length; i++)
     firstTile.push(firstTile[i - 1] + Math.ceil((firstQuad[i] - firstQuad[i - 1]) / lanes));
   const tiles = firstTile.pop()!;
-  while (firstTile.length < 4) firstTile.push(0xffffffff);
+  while (firstTile.length < 3) firstTile.push(0xffffffff);
+  firstTile.push(tiles);
   while (firstQuad.length < 4) firstQuad.push(quads(columns));
   return { tiles, firstTile, firstQuad, skipped: firstColumns.filter((c) => c <= first).length - 1 };
 }

@@ -1,6 +1,8 @@
 // y = act(α x wᵀ + b) (+ r), or x w: a thread computes tile_m rows × one quad of columns (or of gate and of up) straight from
 // memory, summing over k in order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads
 // two quads of k at once. A CPU's compiler moves nothing out of a loop: what a loop reads of the uniforms is read before it.
+// Where its threads have room, a workgroup is one subgroup, holds its rows of x and multiplies `each` tiles of columns by them:
+// lavapipe gathers from a thread's own memory with a seventh of the instructions.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -8,14 +10,65 @@ enable subgroups;
 #include "lib/math.wgsl"
 #include "lib/matmul_operands.wgsl"
 
+#if ${subgroup}
+// All threads want the same rows of x: at a step of k each loads some parts of them, words or, by eights, two quads, which the
+// subgroup shares. Where the h-th part of the thread at place `id` begins.
+fn part_at(h: u32, id: u32, first_row: u32, pitch: u32, begin: u32) -> u32 {
+#if ${eights}
+  let row = min(first_row + min(h * ${subgroup}u + id, ${tile_m}u - 1u), shape.rows - 1u);
+  return (row * pitch + begin) / 2u;
+#else
+  let word = h * ${subgroup}u + id % ${subgroup}u;
+  let row = min(first_row + word / ${words}u, shape.rows - 1u);
+  return (row * pitch + begin) * ${words}u + word % ${words}u;
+#endif
+}
+
+// That part at step i of k.
+#if ${held}
+var<private> held: array<${x_element}, ${held}>;
+
+fn x_part(at: u32, i: u32, h: u32) -> ${x_element} {
+  return held[i * ${loads}u + h];
+}
+#else
+fn x_part(at: u32, i: u32, h: u32) -> ${x_element} {
+  return x[at + i * ${stride}u];
+}
+#endif
+#if ${low}
+fn low_part(at: u32, i: u32, h: u32) -> ${x_element} {
+  return low[at + i * ${stride}u];
+}
+#endif
+#endif
+
 @compute @workgroup_size(${threads})
 #if ${subgroup}
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) id: u32) {
 #else
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 #endif
-  let run = u32(group.x >= shape.first_tile.y) + u32(group.x >= shape.first_tile.z);
-  let mine = shape.first_quad[run] + (group.x - shape.first_tile[run]) * ${threads}u + lane;
+  let first_row = (shape.first_group + group.y) * ${tile_m}u;
+#if ${held}
+  {
+    let steps = (shape.x_quads + ${step}u - 1u) / ${step}u;
+#for h in ${loads}
+    let at#h = part_at(#hu, id, first_row, shape.x_pitch, shape.x_first);
+#endfor
+    for (var i = 0u; i < steps; i++) {
+#for h in ${loads}
+      held[i * ${loads}u + #hu] = x[at#h + i * ${stride}u];
+#endfor
+    }
+  }
+  let end = min((group.x + 1u) * shape.each, shape.first_tile.w);
+  for (var tile = group.x * shape.each; tile < end; tile++) {
+#else
+  let tile = group.x;
+#endif
+  let run = u32(tile >= shape.first_tile.y) + u32(tile >= shape.first_tile.z);
+  let mine = shape.first_quad[run] + (tile - shape.first_tile[run]) * ${threads}u + lane;
 #if ${pairs}
   // A quad of gate and the one of up that meets it.
   let quad0 = min(mine, shape.pair - 1u);
@@ -28,7 +81,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let n#q_#n = column_of(quad#q, #nu);
 #endfor
 #endfor
-  let first_row = (shape.first_group + group.y) * ${tile_m}u;
 #for q in ${quads}
 #for i in ${tile_m}
   var c#q_#i = vec4<f32>();
@@ -37,15 +89,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #if ${eights}
 #for s in ${operands}
   {
-    // Each thread loads two quads of a row of x, and the subgroup shares these.
     let begin = #s_begin(run);
     let depth = shape.#s_quads;
 #for n in 4
     let start0_#n = #s_start(n0_#n);
 #endfor
 #for h in ${loads}
-    let row#h = min(first_row + min(#hu * ${subgroup}u + id, ${tile_m}u - 1u), shape.rows - 1u);
-    let at#h = (row#h * shape.#s_pitch + begin) / 2u;
+    let at#h = part_at(#hu, id, first_row, shape.#s_pitch, begin);
 #endfor
     for (var k = 0u; k < depth; k += 2u) {
 #for n in 4
@@ -55,7 +105,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
       let shared_quads = array<vec4<u32>, ${loads}>(
 #for h in ${loads}
-        #s[at#h + k / 2u],
+        #s_part(at#h, k / 2u, #hu),
 #endfor
       );
 #for i in ${tile_m}
@@ -93,10 +143,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let last = shape.x_rows - 1u;
 #endif
 #if ${subgroup}
-    // All threads want the same rows of x: each loads a word of them and the subgroup shares these.
 #for h in ${loads}
-    let word#h = #hu * ${subgroup}u + id % ${subgroup}u;
-    let at#h = (min(first_row + word#h / ${words}u, shape.rows - 1u) * shape.#s_pitch + begin) * ${words}u + word#h % ${words}u;
+    let at#h = part_at(#hu, id, first_row, shape.#s_pitch, begin);
 #endfor
 #else
 #for i in ${tile_m}
@@ -116,7 +164,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #if ${subgroup}
       let shared_words = array<u32, ${loads}>(
 #for h in ${loads}
-        #s[at#h + ${words}u * k],
+        #s_part(at#h, k, #hu),
 #endfor
       );
 #endif
@@ -159,4 +207,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
   }
 #endfor
+#if ${held}
+  }
+#endif
 }

@@ -11,6 +11,8 @@ import { type Tiling, tilings } from './tiling.ts';
 /** A way to multiply. */
 export interface MatmulCandidate extends Tiling {
   source: ShaderSource;
+  /** Tiles of columns that a workgroup takes, one after another; one unless given. */
+  each?: number;
 }
 
 /** Most rows whose sums are split over threads on hardware: their number decides the order of a sum, and nothing else does. */
@@ -27,7 +29,7 @@ export const splitsSums = (device: Device, rows: number): boolean => !device.sof
  */
 export function matmulCandidates(
   device: Device,
-  x: Pick<Tensor, 'rows' | 'type'>,
+  x: Pick<Tensor, 'rows' | 'cols' | 'type'>,
   n: number,
   crowded = false,
   pairs = false,
@@ -48,36 +50,71 @@ const evenTile = (rows: number, most: number): number => Math.ceil(rows / Math.c
 export const isCrowded = (weights: Tensor, others: (Tensor | undefined)[]): boolean =>
   weights.rowBytes % 1024 === 0 && [weights, ...others].every((t) => !t || (t.type === 'bf16' && t.pitch % 8 === 0));
 
+/** Bytes that a thread may have of its own. */
+const privateBytes = 8192;
+
+/** Rows from which on a CPU's workgroups hold x. */
+const leastHeldRows = 64;
+
+const eight = 'vec4<u32>',
+  /** Constants of a kernel that reads x and w by eights: two quads at each step of k. */
+  byEights = { eights: true, step: 2, stride: 1, x_element: eight, stored: eight, loaded: eight };
+
 /** From memory, for CPUs. */
 function direct(
-  { subgroupSize: subgroup }: Device,
-  x: Pick<Tensor, 'rows' | 'type'>,
+  device: Device,
+  x: Pick<Tensor, 'rows' | 'cols' | 'type'>,
   n: number,
   crowded = false,
   quadsEach = 1,
 ): MatmulCandidate {
+  const { subgroupSize: subgroup, software, cores } = device,
+    words = x.type === 'bf16' ? 2 : 4,
+    across = quads(n) / quadsEach;
+  /** Where `shares` threads share x and hold so much of it. */
+  const candidate = (threads: number, tile_m: number, shares: number, held = 0, each = 1): MatmulCandidate => {
+    const loads = (parts: number): number => (shares ? Math.ceil((tile_m * parts) / shares) : 0),
+      byWords = { step: 1, stride: words, loads: loads(words), ...(shares && { x_element: 'u32' }) },
+      how = crowded && shares >= 8 ? { ...byEights, loads: loads(1) } : byWords;
+    return {
+      variant: 'direct',
+      source: matmulWgsl,
+      lanes: threads * quadsEach,
+      tileRows: tile_m,
+      each,
+      constants: { threads, tile_m, quads: quadsEach, words, subgroup: shares, held, ...how },
+    };
+  };
+
+  // Few sizes of tiles and of what is held: each is a kernel to compile, which takes the longer the more it holds.
+  const heldRows = quadsEach > 1 || x.rows < 256 ? 16 : 32,
+    heldBytes = 1024 * Math.ceil((4 * words * quads(x.cols) * heldRows) / subgroup / 1024);
+  if (software && subgroup >= 8 && x.rows >= leastHeldRows && heldBytes <= privateBytes) {
+    const each = tilesEach(Math.ceil(across / subgroup), Math.ceil(x.rows / heldRows), cores);
+    return candidate(subgroup, heldRows, subgroup, heldBytes / (crowded ? 16 : 4), each);
+  }
   // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of
   // registers, and so do more rows by eights or of two quads.
   const wide = quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
-    tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : wide),
-    words = x.type === 'bf16' ? 2 : 4;
+    tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : wide);
   // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
-  const across = quads(n) / quadsEach,
-    threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8,
-    shares = subgroup > 0 && subgroup <= threads,
-    sharing = shares ? { subgroup, loads: Math.ceil((tile_m * words) / subgroup), x_element: 'u32' } : undefined;
-  const eight = 'vec4<u32>',
-    byEights =
-      crowded && shares && subgroup >= 8
-        ? { eights: true, loads: Math.ceil(tile_m / subgroup), x_element: eight, stored: eight, loaded: eight }
-        : undefined;
-  return {
-    variant: 'direct',
-    source: matmulWgsl,
-    lanes: threads * quadsEach,
-    tileRows: tile_m,
-    constants: { threads, tile_m, quads: quadsEach, words, subgroup: 0, loads: 0, ...sharing, ...byEights },
-  };
+  const threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8;
+  return candidate(threads, tile_m, subgroup <= threads ? subgroup : 0);
+}
+
+/**
+ * Tiles of columns that a workgroup takes of as many as there are for each of `groups` tiles of rows: many, since it holds x
+ * anew, which takes half as long as a tile, but so that the cores end together.
+ */
+function tilesEach(tiles: number, groups: number, cores: number): number {
+  let best = tiles,
+    least = Number.POSITIVE_INFINITY;
+  for (let parts = 1; parts <= tiles; parts++) {
+    const each = Math.ceil(tiles / parts),
+      time = Math.ceil((groups * Math.ceil(tiles / each)) / cores) * (each + 0.5);
+    if (time < least) [best, least] = [each, time];
+  }
+  return best;
 }
 
 /** k split over 32 threads, for few rows. */

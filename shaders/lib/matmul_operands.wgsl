@@ -17,11 +17,12 @@
 @group(0) @binding(${out}) var<storage, read_write> y: array<${y}x4>;
 
 struct Shape {
-  // Up to three runs of columns, each with its own low-rank part: the first workgroup and the first quad of each (and
-  // the quad after the last), quads counted from the first column of this launch.
+  // Up to three runs of columns, each with its own low-rank part: the first tile of columns and the first quad of each (in w
+  // the number of tiles; behind the last run the quad after it), quads counted from the first column of this launch.
   first_tile: vec4<u32>,
   first_quad: vec4<u32>,
   first_run: u32,
+  each: u32, // tiles of columns of a workgroup
   rows: u32,
   columns: u32, // of this launch
   w_pitch: u32, // pitches in quads

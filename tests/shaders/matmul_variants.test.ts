@@ -96,6 +96,39 @@ for (const [m, k, n, variants = ''] of [
   });
 }
 
+/** A product of many rows by the rule, its bits by the kernel that holds no x, and whether the rule's holds it. */
+async function heldAndNot(m: number, k: number, n: number, type: 'bf16' | 'f32', transposeB: boolean) {
+  let holds = false;
+  const by = (on: Device) =>
+    run((p) => {
+      const a = tensor(type, [m, k], numbers(m * k, type), on),
+        b = tensor(type, transposeB ? [n, k] : [k, n], numbers(n * k, type, 2), on);
+      const y = gemm(p, { a, b, transposeB, type: 'f32' });
+      holds = Boolean(p.dispatches.at(-1)!.constants?.held);
+      return y;
+    }, on);
+  const other = await by(others.get('direct')!),
+    got = await by(device);
+  return { got, other, holds };
+}
+
+test('rows of x that a CPU with wide vectors holds give the same bits', async () => {
+  const wide = device.software && device.subgroupSize >= 8;
+  for (const [m, k, n, type, transposeB, holds] of [
+    [65, 36, 300, 'bf16', true, true],
+    [300, 22, 300, 'bf16', true, true], // 32 rows a tile, more tiles of columns than workgroups
+    [70, 512, 40, 'bf16', true, true], // by eights
+    [66, 26, 70, 'f32', true, true],
+    [67, 30, 68, 'bf16', false, true],
+    [63, 16, 8, 'bf16', true, false],
+    [64, 1028, 8, 'f32', true, false], // more than a thread has room for
+  ] as const) {
+    const both = await heldAndNot(m, k, n, type, transposeB);
+    assert.is(both.holds, wide && holds, `[${m}, ${k}] × ${n} ${type}`);
+    if (device.software && m > 64) assert.equal([...both.got], [...both.other], `[${m}, ${k}] × ${n} ${type}`);
+  }
+});
+
 test('PLoRA over three projections, in both', async () => {
   const k = 12,
     rank = 8,
