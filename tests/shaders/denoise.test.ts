@@ -98,7 +98,7 @@ type Case = readonly [tokens: number, branches: 1 | 2, sizes: Omit<HeadSizes, 'e
 
 const cases: Case[] = [
   [1, 2, { blocks: 2, width: 64, inner: 96, channels: 16 }, false],
-  [5, 2, { blocks: 1, width: 32, inner: 64, channels: 8 }, true], // workgroups of three tokens, one of them of two
+  [11, 2, { blocks: 1, width: 32, inner: 64, channels: 8 }, true], // on two cores two bands of three tokens, the last of two
   [19, 1, { blocks: 2, width: 96, inner: 32, channels: 24 }, false], // more than the threads of two cores
 ];
 
