@@ -179,13 +179,13 @@ async function profile(): Promise<void> {
 }
 
 /**
- * Zeros in all that a program writes: of what its other kernels left there some would be read as subnormal numbers, for which
- * some CPUs take tens of times as long.
+ * Zeros in all that a program reads and writes: of what other kernels left there some would be read as subnormal numbers, for
+ * which some CPUs take tens of times as long.
  */
 function clear({ steps }: Program): void {
-  const written = steps.flatMap(({ dispatch }) => dispatch.write.flatMap(({ pieces }) => pieces)),
+  const used = steps.flatMap(({ dispatch: { read, write } }) => [...read, ...write].flatMap(({ pieces }) => pieces)),
     encoder = device.gpu.createCommandEncoder();
-  for (const buffer of new Set(written.map(({ buffer }) => buffer))) if (buffer) encoder.clearBuffer(buffer);
+  for (const buffer of new Set(used.map(({ buffer }) => buffer))) if (buffer) encoder.clearBuffer(buffer);
   device.gpu.queue.submit([encoder.finish()]);
 }
 
