@@ -3,6 +3,7 @@ import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
 import { checkShape, quads } from './common.ts';
 import denoiseWgsl from './denoise.wgsl';
+import { privateBytes } from './gpu.ts';
 import type { SamplerTables } from './sampler_step.ts';
 
 /** The sizes of a diffusion head: of h, of a block's inner layer, of a token. */
@@ -25,10 +26,7 @@ export interface HeadWeights extends HeadSizes {
 /** Most weights of the blocks of a head that takes less time than launching its kernels one by one. */
 const mostWeights = 2 ** 21;
 
-/** Bytes of the variables that WGSL lets a thread have. */
-const privateBytes = 8192;
-
-/** Bytes of these that a row takes: h, normed and hidden in bf16, x and u in f32. */
+/** Bytes of a thread's own variables that a row takes: h, normed and hidden in bf16, x and u in f32. */
 const rowBytes = ({ width, inner, channels }: HeadSizes): number => 4 * width + 2 * inner + 8 * channels;
 
 /** Bands of a workgroup: more gather a weight for more rows, and take longer to compile. */

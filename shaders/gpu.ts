@@ -1,6 +1,9 @@
 import type { Device } from '../engine/device.ts';
 import type { Constants } from '../engine/preprocessor.ts';
 
+/** Bytes of private variables that WGSL lets a thread have. */
+export const privateBytes = 8192;
+
 /**
  * How many values a thread may keep before a GPU's compiler moves some to memory, as its compiler showed
  * (docs/performance.md): `many` (NVIDIA, AMD, Apple), `half` (Intel where the size of subgroups can be asked for), `some`

@@ -2,7 +2,7 @@ import type { Device } from '../engine/device.ts';
 import type { ShaderSource } from '../engine/preprocessor.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { quads } from './common.ts';
-import { narrowSubgroup, registers } from './gpu.ts';
+import { narrowSubgroup, privateBytes, registers } from './gpu.ts';
 import matmulWgsl from './matmul.wgsl';
 import matmulRowsWgsl from './matmul_rows.wgsl';
 import matmulTiledWgsl from './matmul_tiled.wgsl';
@@ -50,9 +50,6 @@ const evenTile = (rows: number, most: number): number => Math.ceil(rows / Math.c
 export const isCrowded = (weights: Tensor, others: (Tensor | undefined)[]): boolean =>
   weights.rowBytes % 1024 === 0 && [weights, ...others].every((t) => !t || (t.type === 'bf16' && t.pitch % 8 === 0));
 
-/** Bytes that a thread may have of its own. */
-const privateBytes = 8192;
-
 /** Rows from which on a CPU's workgroups hold x. */
 const leastHeldRows = 64;
 
@@ -71,27 +68,36 @@ function direct(
   const { subgroupSize: subgroup, software, cores } = device,
     words = x.type === 'bf16' ? 2 : 4,
     across = quads(n) / quadsEach;
-  /** Where `shares` threads share x and hold so much of it. */
-  const candidate = (threads: number, tile_m: number, shares: number, held = 0, each = 1): MatmulCandidate => {
-    const loads = (parts: number): number => (shares ? Math.ceil((tile_m * parts) / shares) : 0),
-      byWords = { step: 1, stride: words, loads: loads(words), ...(shares && { x_element: 'u32' }) },
-      how = crowded && shares >= 8 ? { ...byEights, loads: loads(1) } : byWords;
-    return {
-      variant: 'direct',
-      source: matmulWgsl,
-      lanes: threads * quadsEach,
-      tileRows: tile_m,
-      each,
-      constants: { threads, tile_m, quads: quadsEach, words, subgroup: shares, held, ...how },
-    };
+  /** How so many threads share a tile's rows of x: what each loads of them at a step of k. */
+  const sharing = (tile_m: number, threads: number) => {
+    const loads = (parts: number): number => (threads ? Math.ceil((tile_m * parts) / threads) : 0);
+    return crowded && threads >= 8
+      ? { ...byEights, subgroup: threads, loads: loads(1) }
+      : { step: 1, stride: words, subgroup: threads, loads: loads(words), ...(threads && { x_element: 'u32' }) };
   };
+  const candidate = (
+    threads: number,
+    tile_m: number,
+    shared: ReturnType<typeof sharing>,
+    held = 0,
+    each = 1,
+  ): MatmulCandidate => ({
+    variant: 'direct',
+    source: matmulWgsl,
+    lanes: threads * quadsEach,
+    tileRows: tile_m,
+    each,
+    constants: { threads, tile_m, quads: quadsEach, words, held, ...shared },
+  });
 
   // Few sizes of tiles and of what is held: each is a kernel to compile, which takes the longer the more it holds.
-  const heldRows = quadsEach > 1 || x.rows < 256 ? 16 : 32,
-    heldBytes = 1024 * Math.ceil((4 * words * quads(x.cols) * heldRows) / subgroup / 1024);
-  if (software && subgroup >= 8 && x.rows >= leastHeldRows && heldBytes <= privateBytes) {
-    const each = tilesEach(Math.ceil(across / subgroup), Math.ceil(x.rows / heldRows), cores);
-    return candidate(subgroup, heldRows, subgroup, heldBytes / (crowded ? 16 : 4), each);
+  if (software && subgroup >= 8 && x.rows >= leastHeldRows) {
+    const rows = quadsEach > 1 || x.rows < 256 ? 16 : 32,
+      shared = sharing(rows, subgroup),
+      elementBytes = shared.step > 1 ? 16 : 4,
+      bytes = 1024 * Math.ceil((elementBytes * shared.loads * Math.ceil(quads(x.cols) / shared.step)) / 1024),
+      each = tilesEach(Math.ceil(across / subgroup), Math.ceil(x.rows / rows), cores);
+    if (bytes <= privateBytes) return candidate(subgroup, rows, shared, bytes / elementBytes, each);
   }
   // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of
   // registers, and so do more rows by eights or of two quads.
@@ -99,7 +105,7 @@ function direct(
     tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : wide);
   // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
   const threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8;
-  return candidate(threads, tile_m, subgroup <= threads ? subgroup : 0);
+  return candidate(threads, tile_m, sharing(tile_m, subgroup <= threads ? subgroup : 0));
 }
 
 /**
