@@ -7,7 +7,7 @@ import { Device } from '../engine/device.ts';
 import { MAX_PICTURE_PIXELS, pictureFormat } from '../loaders/image.ts';
 import { blockSource } from './block_source.ts';
 import { nudgeWhileWaiting } from './browser_nudge.ts';
-import { decodeAlphaPNG } from './png.ts';
+import { decodePNG, encodePNG } from './png.ts';
 
 export const browserPlatform: Platform = {
   source: (where) => blockSource(absolute(where)),
@@ -101,26 +101,13 @@ export async function decodePicture(bytes: Uint8Array, name: string): Promise<Pi
         `${name} has ${width}×${height} pixels, over ${MAX_PICTURE_PIXELS}: make it smaller`,
       );
     }
+    const exact = format === 'png' ? await decodePNG(bytes).catch(damaged) : undefined;
+    if (exact) return exact;
     const context = canvasOf(width, height);
     context.drawImage(bitmap, 0, 0);
-    const { data } = context.getImageData(0, 0, width, height);
-    const exact = format === 'png' && !isOpaque(data) ? await decodeAlphaPNG(bytes).catch(damaged) : undefined;
-    return exact ?? { width, height, data };
+    return { width, height, data: context.getImageData(0, 0, width, height).data };
   } finally {
     bitmap.close();
-  }
-}
-
-/** Encodes a PNG. */
-export async function encodePNG({ width, height, data }: Picture): Promise<Uint8Array> {
-  try {
-    const context = canvasOf(width, height);
-    context.putImageData(new ImageData(data as Uint8ClampedArray<ArrayBuffer>, width, height), 0, 0);
-    return new Uint8Array(await (await context.canvas.convertToBlob({ type: 'image/png' })).arrayBuffer());
-  } catch (cause) {
-    throw new MMARError('picture', `a picture of ${width}×${height} cannot be encoded: ${(cause as Error).message}`, {
-      cause,
-    });
   }
 }
 
@@ -128,9 +115,4 @@ function canvasOf(width: number, height: number): OffscreenCanvasRenderingContex
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
   if (!context) throw new MMARError('picture', 'this browser gives no canvas to decode pictures on');
   return context;
-}
-
-function isOpaque(data: Uint8ClampedArray): boolean {
-  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
-  return true;
 }

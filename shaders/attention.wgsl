@@ -19,12 +19,20 @@ enable subgroups;
   let most = past + select(shape.together, min(first + ${lanes}u * ${each}u, shape.count), shape.causal == 1u);
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
+  // Queries come and sums go one by one: a CPU's compiler writes each such access out for every thread.
+  var queries: array<${x}x4, ${each} * ${d}>;
+  for (var i = 0u; i < ${each}u; i++) {
+    let row = b * shape.count + min(first + i * ${lanes}u + lane, shape.count - 1u);
+    let base = row * shape.q_pitch + shape.q_first + head * ${d}u;
+    for (var d = 0u; d < shape.quads; d++) {
+      queries[i * ${d}u + d] = q[base + d];
+    }
+  }
 #for i in ${each}
   let i#i = first + #iu * ${lanes}u + lane;
   let seen#i = past + select(shape.together, i#i + 1u, shape.causal == 1u);
-  let base#i = (b * shape.count + min(i#i, shape.count - 1u)) * shape.q_pitch + shape.q_first + head * ${d}u;
 #for d in ${d}
-  let q#i_#d = from_${x}(q[base#i + #du]);
+  let q#i_#d = from_${x}(queries[#iu * ${d}u + #du]);
   var o#i_#d = vec4<f32>();
 #endfor
   var m#i = -3.0e38;
@@ -84,15 +92,27 @@ enable subgroups;
     }
 #endfor
   }
+  var sums = array<vec4<f32>, ${each} * ${d}>(
+#for i in ${each}
+#for d in ${d}
+    o#i_#d / sum#i,
+#endfor
+#endfor
+  );
+  for (var i = 0u; i < ${each}u; i++) {
+    let query = first + i * ${lanes}u + lane;
+    if (query < shape.count) {
+      let to = (b * shape.count + query) * shape.y_pitch + head * ${d}u;
+      for (var d = 0u; d < shape.quads; d++) {
+        y[to + d] = to_${x}(sums[i * ${d}u + d]);
+      }
+    }
+  }
+#if ${terms}
 #for i in ${each}
   if (i#i < shape.count) {
-    let to = (b * shape.count + i#i) * shape.y_pitch + head * ${d}u;
-#for d in ${d}
-    y[to + #du] = to_${x}(o#i_#d / sum#i);
-#endfor
-#if ${terms}
     row_terms[(b * shape.count + i#i) * shape.terms_pitch + 2u * head] = m#i + log_(sum#i);
-#endif
   }
 #endfor
+#endif
 }

@@ -73,7 +73,7 @@ export function attentionBackward(
   p.operation({
     name: 'attention_backward_q',
     source: queriesWgsl,
-    constants: { ...constants, each: queries },
+    constants: { ...constants, each: queries, several: queries > 1 },
     read,
     write: [dq],
     uniforms,
@@ -82,7 +82,7 @@ export function attentionBackward(
   p.operation({
     name: 'attention_backward_kv',
     source: keysWgsl,
-    constants: { ...constants, each: keys, g: dk.type, apart, uniforms: apart ? 8 : 7 },
+    constants: { ...constants, each: keys, several: keys > 1, g: dk.type, apart, uniforms: apart ? 8 : 7 },
     read,
     write: apart ? [dk, dv] : [dk],
     uniforms,

@@ -1,5 +1,5 @@
 // dv = Σ p dy and dk = Σ p (dy · v - y · dy) q / sqrt(d) over the queries that see a key, of all heads that share it: a thread
-// a key or `each`. Keys that none sees get zeros.
+// a key or, on CPUs, `several` (as in attention_backward_q.wgsl). Keys that none sees get zeros.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -19,13 +19,27 @@ enable subgroups;
   let branch = group.z; // of all in the cache
   let b = branch - shape.branch;
   let past = select(0u, position[branch], shape.cached == 1u);
+#if ${several}
+  var held: array<${x}x4, 2 * ${each} * ${d}>;
+  for (var n = 0u; n < ${each}u * ${d}u; n++) {
+    let row = branch * shape.capacity + min(first + n / ${d}u * ${lanes}u + lane, shape.capacity - 1u);
+    let at = row * shape.k_pitch + kv_head * ${d}u + n % ${d}u;
+    held[2u * n] = k[at + shape.k_first];
+    held[2u * n + 1u] = v[at + shape.v_first];
+  }
+#endif
 #for j in ${each}
   let j#j = first + #ju * ${lanes}u + lane;
   let row#j = branch * shape.capacity + min(j#j, shape.capacity - 1u);
   let at#j = row#j * shape.k_pitch + kv_head * ${d}u;
 #for d in ${d}
+#if ${several}
+  let k#j_#d = from_${x}(held[2u * (#ju * ${d}u + #du)]);
+  let v#j_#d = from_${x}(held[2u * (#ju * ${d}u + #du) + 1u]);
+#else
   let k#j_#d = from_${x}(k[at#j + shape.k_first + #du]);
   let v#j_#d = from_${x}(v[at#j + shape.v_first + #du]);
+#endif
   var s#j_#d = vec4<f32>();
   var t#j_#d = vec4<f32>();
 #endfor
@@ -88,6 +102,28 @@ enable subgroups;
 #endfor
     }
   }
+#if ${several}
+  var sums = array<vec4<f32>, 2 * ${each} * ${d}>(
+#for j in ${each}
+#for d in ${d}
+    s#j_#d * shape.scale,
+    t#j_#d,
+#endfor
+#endfor
+  );
+  for (var n = 0u; n < ${each}u * ${d}u; n++) {
+    let j = first + n / ${d}u * ${lanes}u + lane;
+    if (j < shape.capacity) {
+      let to = (branch * shape.capacity + j) * shape.dk_pitch + kv_head * ${d}u + n % ${d}u;
+      dk[to + shape.dk_first] = to_${g}(sums[2u * n]);
+#if ${apart}
+      dv[to + shape.dv_first] = to_${g}(sums[2u * n + 1u]);
+#else
+      dk[to + shape.dv_first] = to_${g}(sums[2u * n + 1u]);
+#endif
+    }
+  }
+#else
 #for j in ${each}
   if (j#j < shape.capacity) {
     let to = row#j * shape.dk_pitch + kv_head * ${d}u;
@@ -101,4 +137,5 @@ enable subgroups;
 #endfor
   }
 #endfor
+#endif
 }

@@ -1,5 +1,6 @@
 // dq = Σ_j p_j (dy · v_j - y · dy) k_j / sqrt(d) over the keys that a query sees, p_j from the log-sum-exp that the forward pass
-// kept, so that no L×L matrix is held: a thread a query or `each`.
+// kept, so that no L×L matrix is held: a thread a query or, on CPUs, `several`. These read and write in loops, since a CPU's
+// compiler writes each access out for every thread.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -18,6 +19,15 @@ enable subgroups;
   let most = past + select(shape.count, min(first + ${lanes}u * ${each}u, shape.count), shape.causal == 1u);
   let kv = (b + shape.branch) * shape.capacity;
   let kv_head = (head / shape.group_size) * ${d}u;
+#if ${several}
+  var held: array<${x}x4, 2 * ${each} * ${d}>;
+  for (var n = 0u; n < ${each}u * ${d}u; n++) {
+    let row = b * shape.count + min(first + n / ${d}u * ${lanes}u + lane, shape.count - 1u);
+    let at = head * ${d}u + n % ${d}u;
+    held[2u * n] = q[row * shape.q_pitch + shape.q_first + at];
+    held[2u * n + 1u] = dy[row * shape.y_pitch + at];
+  }
+#endif
 #for i in ${each}
   let i#i = first + #iu * ${lanes}u + lane;
   let seen#i = past + select(shape.count, i#i + 1u, shape.causal == 1u);
@@ -27,8 +37,13 @@ enable subgroups;
   let all#i = row_terms[row#i * shape.terms_pitch + 2u * head];
   let along#i = row_terms[row#i * shape.terms_pitch + 2u * head + 1u];
 #for d in ${d}
+#if ${several}
+  let q#i_#d = from_${x}(held[2u * (#iu * ${d}u + #du)]);
+  let g#i_#d = from_${x}(held[2u * (#iu * ${d}u + #du) + 1u]);
+#else
   let q#i_#d = from_${x}(q[base#i + #du]);
   let g#i_#d = from_${x}(dy[out#i + #du]);
+#endif
   var s#i_#d = vec4<f32>();
 #endfor
 #endfor
@@ -81,6 +96,21 @@ enable subgroups;
 #endfor
 #endfor
   }
+#if ${several}
+  var sums = array<vec4<f32>, ${each} * ${d}>(
+#for i in ${each}
+#for d in ${d}
+    s#i_#d,
+#endfor
+#endfor
+  );
+  for (var n = 0u; n < ${each}u * ${d}u; n++) {
+    let i = first + n / ${d}u * ${lanes}u + lane;
+    if (i < shape.count) {
+      dq[(b * shape.count + i) * shape.dq_pitch + head * ${d}u + n % ${d}u] = to_${x}(sums[n] * shape.scale);
+    }
+  }
+#else
 #for i in ${each}
   if (i#i < shape.count) {
     let to = row#i * shape.dq_pitch + head * ${d}u;
@@ -89,4 +119,5 @@ enable subgroups;
 #endfor
   }
 #endfor
+#endif
 }

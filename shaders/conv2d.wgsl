@@ -75,9 +75,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
     }
   }
+  // One by one: a CPU's compiler writes each store out for every thread.
+  var sums = array<vec4<f32>, ${tile_m}>(
 #for i in ${tile_m}
-  if (quad < shape.y_quads && col + #iu < shape.width) {
-    store(row * shape.width + col + #iu, quad, c#i);
-  }
+    c#i,
 #endfor
+  );
+  if (quad < shape.y_quads) {
+    let end = min(col + ${tile_m}u, shape.width);
+    for (var x = col; x < end; x++) {
+      store(row * shape.width + x, quad, sums[x - col]);
+    }
+  }
 }

@@ -26,14 +26,15 @@ export interface HeadWeights extends HeadSizes {
 /** Most weights of the blocks of a head that takes less time than launching its kernels one by one. */
 const mostWeights = 2 ** 21;
 
-/** Bytes of a thread's own variables that a row takes: h, normed and hidden in bf16, x and u in f32. */
-const rowBytes = ({ width, inner, channels }: HeadSizes): number => 4 * width + 2 * inner + 8 * channels;
+/** Threads that lib/reduce.wgsl sums a row with on software. */
+const sumParts = 8;
+
+/** Bytes of a thread's own variables that a band takes: h, normed and the inner layer in bf16, x and u in f32, a quad's sums. */
+const bandBytes = ({ width, inner, channels }: HeadSizes): number =>
+  4 * width + 2 * inner + 8 * channels + 16 * sumParts;
 
 /** Bands of a workgroup: more gather a weight for more rows, and take longer to compile. */
 const mostBands = 2;
-
-/** Threads that lib/reduce.wgsl sums a row with on software. */
-const sumParts = 8;
 
 /**
  * Whether `denoise` serves heads of these sizes: small ones, on wide vectors of a CPU, which is slow to launch kernels.
@@ -50,7 +51,7 @@ export function canDenoise(device: Device, head: HeadSizes, noisy: boolean): boo
     inner % (4 * lanes) === 0 &&
     channels % 8 === 0 &&
     2 * blocks * width * inner <= mostWeights &&
-    rowBytes(head) <= privateBytes &&
+    bandBytes(head) <= privateBytes &&
     2 * (2 * width * (blocks * inner + channels)) <= maxBinding &&
     limits.maxStorageBuffersPerShaderStage >= (noisy ? 9 : 7)
   );
@@ -106,7 +107,7 @@ export function denoise(
       p.device.cores,
       tokens,
       branches,
-      Math.min(mostBands, Math.floor(privateBytes / rowBytes(head))),
+      Math.min(mostBands, Math.floor(privateBytes / bandBytes(head))),
     );
   const read = [modulation, weights, vectors, coefficients, step, guidance];
   if (stepNoise) read.push(stepNoise, chosen);
@@ -117,7 +118,6 @@ export function denoise(
     write: [x],
     constants: {
       lanes,
-      pairs: lanes / 2,
       bands,
       tokens: each,
       branches,
@@ -140,6 +140,9 @@ export function denoise(
       f32Bits(eps),
       modulation.pitch / 4,
       (stepNoise?.rows ?? 0) / coefficients.rows,
+      bands,
+      each * branches,
+      lanes,
     ],
     workgroups: [Math.ceil(tokens / (bands * each))],
   });

@@ -4,7 +4,8 @@
 //
 // A workgroup is one subgroup, and there is no barrier: a CPU's compiler keeps in memory what lives across one. Its rows come
 // in bands; thread r holds row r of each band. In a product the threads sum columns instead, of all rows: the subgroup hands
-// round what these hold, and each thread's sums back to those that hold their rows.
+// round what these hold, and each thread's sums back to those that hold their rows. One loop takes all layers and one all rows
+// of a sum, since CPUs compile for longer than they draw: a branch for each lane of each access to memory that is written out.
 enable subgroups;
 #include "lib/types.wgsl"
 #include "lib/math.wgsl"
@@ -31,15 +32,20 @@ struct Shape {
   eps: f32,
   pitch: u32, // of modulation
   noise_rows: u32,
+  bands: u32,
+  rows: u32, // of a band
+  lanes: u32,
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-// Of this thread's rows, a band behind the other: x, h, two quads an element what the products read, u.
+// Of this thread's rows, a band behind the other: x, h, what the layers within read (normed h, then the inner layer), u.
 var<private> now: array<vec4<f32>, ${bands} * ${channels}>;
 var<private> h: array<bf16x4, ${bands} * ${width}>;
-var<private> normed: array<vec4<u32>, ${bands} * ${width} / 2>;
-var<private> hidden: array<vec4<u32>, ${bands} * ${inner} / 2>;
+var<private> within: array<bf16x4, ${bands} * (${width} + ${inner})>;
 var<private> u: array<vec4<f32>, ${bands} * ${channels}>;
+
+// Of this thread's column quad: all rows' sums.
+var<private> sums: array<vec4<f32>, ${bands} * ${rows}>;
 
 // Mean and 1 / √(variance + ε) of h from `begin` on, summed in the parts and the order of lib/reduce.wgsl's eight threads.
 fn moments(begin: u32) -> vec2<f32> {
@@ -71,81 +77,11 @@ fn moments(begin: u32) -> vec2<f32> {
   return vec2<f32>(mean, 1.0 / sqrt((((e0 + e4) + (e2 + e6)) + ((e1 + e5) + (e3 + e7))) / n + shape.eps));
 }
 
-// What the products read of this thread's row of a band, and what becomes of a quad of some row's sums and of two of this row's.
-alias input_y = bf16x4;
-fn input_even(band: u32, k: u32) -> vec4<f32> {
-  return now[band * shape.channels + k];
-}
-fn input_odd(band: u32, k: u32) -> vec4<f32> {
-  return now[band * shape.channels + k + 1u];
-}
-fn input_wide(v: vec4<f32>) -> vec4<f32> {
-  return v;
-}
-fn input_finish(v: vec4<f32>, gate: u32) -> input_y {
-  return to_bf16(v);
-}
-fn input_keep(band: u32, i: u32, even: input_y, odd: input_y) {
-  let at = band * shape.width + i;
-  h[at] = even;
-  h[at + 1u] = odd;
-}
-
-alias up_y = bf16x4;
-fn up_even(band: u32, k: u32) -> bf16x4 {
-  return normed[(band * shape.width + k) / 2u].xy;
-}
-fn up_odd(band: u32, k: u32) -> bf16x4 {
-  return normed[(band * shape.width + k) / 2u].zw;
-}
-fn up_wide(v: bf16x4) -> vec4<f32> {
-  return from_bf16(v);
-}
-fn up_finish(v: vec4<f32>, gate: u32) -> up_y {
-  return to_bf16(silu(v));
-}
-fn up_keep(band: u32, i: u32, even: up_y, odd: up_y) {
-  hidden[(band * shape.inner + i) / 2u] = vec4<u32>(even, odd);
-}
-
-alias down_y = vec4<f32>;
-fn down_even(band: u32, k: u32) -> bf16x4 {
-  return hidden[(band * shape.inner + k) / 2u].xy;
-}
-fn down_odd(band: u32, k: u32) -> bf16x4 {
-  return hidden[(band * shape.inner + k) / 2u].zw;
-}
-fn down_wide(v: bf16x4) -> vec4<f32> {
-  return from_bf16(v);
-}
-fn down_finish(v: vec4<f32>, gate: u32) -> down_y {
-  return v * from_bf16(modulation[gate]);
-}
-fn down_keep(band: u32, i: u32, even: down_y, odd: down_y) {
-  let at = band * shape.width + i;
-  h[at] = to_bf16(even + from_bf16(h[at]));
-  h[at + 1u] = to_bf16(odd + from_bf16(h[at + 1u]));
-}
-
-alias final_y = vec4<f32>;
-fn final_even(band: u32, k: u32) -> bf16x4 {
-  return up_even(band, k);
-}
-fn final_odd(band: u32, k: u32) -> bf16x4 {
-  return up_odd(band, k);
-}
-fn final_wide(v: bf16x4) -> vec4<f32> {
-  return from_bf16(v);
-}
-fn final_finish(v: vec4<f32>, gate: u32) -> final_y {
-  return v;
-}
-fn final_keep(band: u32, i: u32, even: final_y, odd: final_y) {
-  if (i < shape.channels) {
-    u[band * shape.channels + i] = even;
-    u[band * shape.channels + i + 1u] = odd;
-  }
-}
+// The layers, each one product: the input projection, a block's W₁ and W₂, the final layer.
+const layer_in = 0u;
+const layer_up = 1u;
+const layer_down = 2u;
+const layer_out = 3u;
 
 // The token of a band's i-th row, the branches of each side by side, of a workgroup whose tokens begin at `first`, and the row.
 fn token_of(first: u32, band: u32, i: u32) -> u32 {
@@ -155,65 +91,130 @@ fn row_of(first: u32, band: u32, i: u32) -> u32 {
   return min(token_of(first, band, i), shape.tokens - 1u) + i % ${branches}u * shape.tokens;
 }
 
-#for p in input up down final
-// In quads: columns and depth, where W and b begin, and the gate of the first row's first column.
-fn #p_product(columns: u32, depth: u32, begin: u32, bias: u32, gates: u32, first: u32, lane: u32) {
-  for (var tile = 0u; tile < columns; tile += ${lanes}u) {
-    let quad = min(tile + lane, columns - 1u);
-#for n in 4
-    let begin#n = begin + (4u * quad + #nu) * depth / 2u;
-#endfor
-#for b in ${bands}
-#for i in ${rows}
-    var c#b_#i = vec4<f32>();
-#endfor
-#endfor
-    for (var k = 0u; k < depth; k += 2u) {
-#for n in 4
-      let w#n = weights[begin#n + k / 2u];
-      let v#n = from_bf16(w#n.xy);
-      let t#n = from_bf16(w#n.zw);
-#endfor
-#for b in ${bands}
-      let even#b = #p_even(#bu, k);
-      let odd#b = #p_odd(#bu, k);
-#for i in ${rows}
-      {
-        let v = #p_wide(subgroupBroadcast(even#b, #iu));
-        c#b_#i += v.x * vec4<f32>(v0.x, v1.x, v2.x, v3.x);
-        c#b_#i += v.y * vec4<f32>(v0.y, v1.y, v2.y, v3.y);
-        c#b_#i += v.z * vec4<f32>(v0.z, v1.z, v2.z, v3.z);
-        c#b_#i += v.w * vec4<f32>(v0.w, v1.w, v2.w, v3.w);
-        let t = #p_wide(subgroupBroadcast(odd#b, #iu));
-        c#b_#i += t.x * vec4<f32>(t0.x, t1.x, t2.x, t3.x);
-        c#b_#i += t.y * vec4<f32>(t0.y, t1.y, t2.y, t3.y);
-        c#b_#i += t.z * vec4<f32>(t0.z, t1.z, t2.z, t3.z);
-        c#b_#i += t.w * vec4<f32>(t0.w, t1.w, t2.w, t3.w);
+// Normed and modulated h of this thread's rows, into what the layers within read.
+fn norm(affine: u32, shifts: u32, has_affine: bool, first: u32, mine: u32) {
+  let width = shape.width;
+  for (var band = 0u; band < shape.bands; band++) {
+    let begin = band * width;
+    let into = band * (width + shape.inner);
+    let shift = shifts + row_of(first, band, mine) * shape.pitch;
+    let m = moments(begin);
+    for (var i = 0u; i < width; i++) {
+      var v = (from_bf16(h[begin + i]) - m.x) * m.y;
+      if (has_affine) {
+        v = v * from_bf16(vectors[affine + i]) + from_bf16(vectors[affine + width + i]);
       }
-#endfor
-#endfor
+      v = v * (1.0 + from_bf16(modulation[shift + width + i])) + from_bf16(modulation[shift + i]);
+      within[into + i] = to_bf16(v);
     }
-    let b = from_bf16(vectors[bias + quad]);
-#for b in ${bands}
-#for i in ${rows}
-    let y#b_#i = #p_finish(c#b_#i + b, gates + row_of(first, #bu, #iu) * shape.pitch + quad);
-#endfor
-#for j in ${pairs}
-    {
-      var even = #p_y();
-      var odd = #p_y();
-#for i in ${rows}
-      even = select(even, subgroupBroadcast(y#b_#i, 2u * #ju), lane == #iu);
-      odd = select(odd, subgroupBroadcast(y#b_#i, 2u * #ju + 1u), lane == #iu);
-#endfor
-      #p_keep(#bu, tile + 2u * #ju, even, odd);
-    }
-#endfor
-#endfor
   }
 }
 
+// A layer's product: what it is; in quads its columns and depth, and where W, b and what it reads begin.
+struct Product {
+  kind: u32,
+  columns: u32,
+  depth: u32,
+  begin: u32,
+  bias: u32,
+  source: u32,
+}
+
+// `gates` is where the gate of the first row's first column stands.
+fn product(p: Product, gates: u32, first: u32, lane: u32) {
+  let bands = shape.bands;
+  let rows = shape.rows;
+  let width = shape.width;
+  let pitch = width + shape.inner;
+  let channels = shape.channels;
+  for (var tile = 0u; tile < p.columns; tile += ${lanes}u) {
+    let quad = min(tile + lane, p.columns - 1u);
+#for n in 4
+    let begin#n = p.begin + (4u * quad + #nu) * p.depth / 2u;
 #endfor
+    if (p.kind == layer_in) { // little work: code that is short
+      for (var i = 0u; i < bands * rows; i++) {
+        sums[i] = vec4<f32>();
+      }
+      for (var k = 0u; k < p.depth; k++) {
+#for n in 4
+        let both#n = weights[begin#n + k / 2u];
+        let v#n = from_bf16(select(both#n.xy, both#n.zw, k % 2u == 1u));
+#endfor
+        for (var i = 0u; i < bands * rows; i++) {
+          let v = subgroupShuffle(now[i / rows * channels + k], i % rows);
+          var c = sums[i];
+          c += v.x * vec4<f32>(v0.x, v1.x, v2.x, v3.x);
+          c += v.y * vec4<f32>(v0.y, v1.y, v2.y, v3.y);
+          c += v.z * vec4<f32>(v0.z, v1.z, v2.z, v3.z);
+          c += v.w * vec4<f32>(v0.w, v1.w, v2.w, v3.w);
+          sums[i] = c;
+        }
+      }
+    } else {
+#for b in ${bands}
+#for i in ${rows}
+      var c#b_#i = vec4<f32>();
+#endfor
+#endfor
+      for (var k = 0u; k < p.depth; k += 2u) {
+#for n in 4
+        let w#n = weights[begin#n + k / 2u];
+        let v#n = from_bf16(w#n.xy);
+        let t#n = from_bf16(w#n.zw);
+#endfor
+#for b in ${bands}
+        let even#b = within[#bu * pitch + p.source + k];
+        let odd#b = within[#bu * pitch + p.source + k + 1u];
+#for i in ${rows}
+        {
+          let v = from_bf16(subgroupBroadcast(even#b, #iu));
+          c#b_#i += v.x * vec4<f32>(v0.x, v1.x, v2.x, v3.x);
+          c#b_#i += v.y * vec4<f32>(v0.y, v1.y, v2.y, v3.y);
+          c#b_#i += v.z * vec4<f32>(v0.z, v1.z, v2.z, v3.z);
+          c#b_#i += v.w * vec4<f32>(v0.w, v1.w, v2.w, v3.w);
+          let t = from_bf16(subgroupBroadcast(odd#b, #iu));
+          c#b_#i += t.x * vec4<f32>(t0.x, t1.x, t2.x, t3.x);
+          c#b_#i += t.y * vec4<f32>(t0.y, t1.y, t2.y, t3.y);
+          c#b_#i += t.z * vec4<f32>(t0.z, t1.z, t2.z, t3.z);
+          c#b_#i += t.w * vec4<f32>(t0.w, t1.w, t2.w, t3.w);
+        }
+#endfor
+#endfor
+      }
+#for b in ${bands}
+#for i in ${rows}
+      sums[#bu * ${rows}u + #iu] = c#b_#i;
+#endfor
+#endfor
+    }
+    let b = from_bf16(vectors[p.bias + quad]);
+    for (var band = 0u; band < bands; band++) {
+      // In turn each thread hands on the sums of another row, until each has its own row's from all.
+      for (var turn = 0u; turn < shape.lanes; turn++) {
+        let row = min((lane + turn) % ${lanes}u, rows - 1u);
+        let giver = (lane + ${lanes}u - turn) % ${lanes}u;
+        let q = tile + giver;
+        let y = sums[band * rows + row] + b;
+        if (p.kind == layer_up) {
+          within[band * pitch + width + q] = subgroupShuffle(to_bf16(silu(y)), giver);
+        } else if (p.kind == layer_down) {
+          let gate = from_bf16(modulation[gates + row_of(first, band, row) * shape.pitch + quad]);
+          let at = band * width + q;
+          h[at] = to_bf16(subgroupShuffle(y * gate, giver) + from_bf16(h[at]));
+        } else if (p.kind == layer_in) {
+          h[band * width + q] = to_bf16(subgroupShuffle(y, giver));
+        } else {
+          let v = subgroupShuffle(y, giver);
+          if (q < p.columns) {
+            u[band * channels + q] = v;
+          }
+        }
+      }
+    }
+  }
+}
+
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
   let first = group.x * ${bands}u * ${tokens}u;
@@ -222,8 +223,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
   let inner = shape.inner;
   let channels = shape.channels;
   let matrix = width * inner * 2u; // an element of `weights` has two quads, a row of a matrix four a quad of columns
-  let final_weight = 2u * shape.blocks * matrix;
-  let input_weight = final_weight + 2u * width * channels;
+  let input_weight = 2u * shape.blocks * matrix + 2u * width * channels;
+  let last = 2u * shape.blocks + 1u;
   let final_bias = shape.blocks * (3u * width + inner);
   for (var band = 0u; band < ${bands}u; band++) {
     let row = row_of(first, band, mine);
@@ -234,41 +235,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
   for (var s = 0u; s < shape.steps; s++) {
     let modulations = s * ${branches}u * shape.tokens * shape.pitch;
 
-    input_product(width, channels, input_weight, final_bias + channels, 0u, first, lane);
-    for (var block = 0u; block < shape.blocks; block++) {
+    for (var layer = 0u; layer <= last; layer++) {
+      let block = (max(layer, 1u) - 1u) / 2u;
       let affine = block * (3u * width + inner);
-      for (var band = 0u; band < ${bands}u; band++) {
-        let begin = band * width;
-        let shift = modulations + row_of(first, band, mine) * shape.pitch + 3u * block * width;
-        let m = moments(begin);
-        for (var i = 0u; i < width; i += 2u) {
-#for j in 2
-          var v#j = (from_bf16(h[begin + i + #ju]) - m.x) * m.y;
-          v#j = v#j * from_bf16(vectors[affine + i + #ju]) + from_bf16(vectors[affine + width + i + #ju]);
-          v#j = v#j * (1.0 + from_bf16(modulation[shift + width + i + #ju])) + from_bf16(modulation[shift + i + #ju]);
-#endfor
-          normed[(begin + i) / 2u] = vec4<u32>(to_bf16(v0), to_bf16(v1));
-        }
+      let biases = affine + 2u * width;
+      let shifts = modulations + 3u * block * width;
+      let weight = (max(layer, 1u) - 1u) * matrix;
+      if (layer % 2u == 1u) {
+        norm(affine, shifts, layer != last, first, mine);
       }
-      let b1 = affine + 2u * width;
-      up_product(inner, width, 2u * block * matrix, b1, 0u, first, lane);
-      let gates = modulations + (3u * block + 2u) * width;
-      down_product(width, inner, (2u * block + 1u) * matrix, b1 + inner, gates, first, lane);
-    }
-
-    for (var band = 0u; band < ${bands}u; band++) {
-      let begin = band * width;
-      let shift = modulations + row_of(first, band, mine) * shape.pitch + 3u * shape.blocks * width;
-      let m = moments(begin);
-      for (var i = 0u; i < width; i += 2u) {
-#for j in 2
-        var v#j = (from_bf16(h[begin + i + #ju]) - m.x) * m.y;
-        v#j = v#j * (1.0 + from_bf16(modulation[shift + width + i + #ju])) + from_bf16(modulation[shift + i + #ju]);
-#endfor
-        normed[(begin + i) / 2u] = vec4<u32>(to_bf16(v0), to_bf16(v1));
+      var p = Product(layer_down, width, inner, weight, biases + inner, width);
+      if (layer == 0u) {
+        p = Product(layer_in, width, channels, input_weight, final_bias + channels, 0u);
+      } else if (layer == last) {
+        p = Product(layer_out, channels, width, weight, final_bias, 0u);
+      } else if (layer % 2u == 1u) {
+        p = Product(layer_up, inner, width, weight, biases, 0u);
       }
+      product(p, shifts + 2u * width, first, lane);
     }
-    final_product(channels, width, final_weight, final_bias, 0u, first, lane);
 
     let coefficient = coefficients[step[0] + s];
     for (var band = 0u; band < ${bands}u; band++) {

@@ -198,15 +198,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 #endfor
 #endif
+  // One by one: a CPU's compiler writes each store out for every thread.
+#for q in ${quads}
+  var sums#q = array<vec4<f32>, ${tile_m}>(
 #for i in ${tile_m}
-  if (mine == quad0 && first_row + #iu < shape.rows) {
-#if ${pairs}
-    store_pair(first_row + #iu, quad0, c0_#i, c1_#i);
-#else
-    store(first_row + #iu, quad0, c0_#i);
-#endif
-  }
+    c#q_#i,
 #endfor
+  );
+#endfor
+  if (mine == quad0) {
+    let end_row = min(first_row + ${tile_m}u, shape.rows);
+    for (var row = first_row; row < end_row; row++) {
+#if ${pairs}
+      store_pair(row, quad0, sums0[row - first_row], sums1[row - first_row]);
+#else
+      store(row, quad0, sums0[row - first_row]);
+#endif
+    }
+  }
 #if ${held}
   }
 #endif

@@ -1,7 +1,7 @@
 // The page: draw, read, look inside. Each has a file of its own; this one joins them.
 
 import type { MMARError } from '../base/error.ts';
-import { encodePNG } from '../platform/browser.ts';
+import { encodePNG } from '../platform/png.ts';
 import { startBench } from './bench.ts';
 import { connectWorker, type WorkerMMAR } from './client.ts';
 import { duration, element } from './dom.ts';

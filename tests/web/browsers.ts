@@ -54,7 +54,12 @@ const launchers: Record<BrowserName, () => Promise<Browser | string>> = {
         'dom.webgpu.workers.enabled': true,
         'gfx.webgpu.ignore-blocklist': true,
       },
-      env: { ...process.env, HOME: folder('firefox'), VK_DRIVER_FILES: `/usr/share/vulkan/icd.d/${drivers[0]}` },
+      env: {
+        ...process.env,
+        HOME: folder('firefox'),
+        MESA_SHADER_CACHE_DIR: kept('firefox'),
+        VK_DRIVER_FILES: `/usr/share/vulkan/icd.d/${drivers[0]}`,
+      },
     });
   },
 };
@@ -79,18 +84,23 @@ function folder(name: string): string {
   return place;
 }
 
+/** A folder of the user's cache, for what each run would make anew: Chromium's files, what lavapipe compiled for Firefox. */
+function kept(name: string): string {
+  const place = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'mmar', name);
+  fs.mkdirSync(place, { recursive: true });
+  return place;
+}
+
 /** Chromium, unpacked into the user's cache: the package itself unpacks into the system's temporary folder. */
 async function chromiumPath(): Promise<string | undefined> {
   const module = await import('@sparticuz/chromium').catch(() => undefined);
   if (!module) return undefined;
-  const kept = process.env.TMPDIR,
-    cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'mmar', 'chromium');
-  fs.mkdirSync(cache, { recursive: true });
-  process.env.TMPDIR = cache;
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = kept('chromium');
   try {
     return await module.default.executablePath();
   } finally {
-    if (kept === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = kept;
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
   }
 }
