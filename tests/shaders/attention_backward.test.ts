@@ -82,8 +82,8 @@ for (const type of ['bf16', 'f32'] as const) {
         const qkv = [t.a, t.b, t.c][i];
         const q = rope(p, qkv, tensor('f32', [3], frequency), cache, seq, { heads, kvHeads, headDim });
         const y = gqa(p, q, cache, seq, { heads, kvHeads, headDim }, causal);
-        // One row of each branch, so that the spans' results can be added up.
-        return gatherRows(p, y, tensor('u32', [1], [count - 1]), 2);
+        // Two rows of each branch, so that the spans' results can be added up.
+        return gatherRows(p, y, tensor('u32', [2], [0, count - 1]), 2);
       });
       // The first span's own queries lead nowhere: only its keys and values do.
       return add(p, outputs[1], outputs[2]);
@@ -111,7 +111,7 @@ for (const type of ['bf16', 'f32'] as const) {
             }
           }
           const y = attention(q, k, values, { heads, kvHeads, headDim, count, past: from + start, causal });
-          rows.push(y.subarray((count - 1) * heads * d));
+          rows.push(Float64Array.of(...y.subarray(0, heads * d), ...y.subarray((count - 1) * heads * d)));
         });
         return [...rows[1].map((x, i) => x + rows[2][i])];
       });
