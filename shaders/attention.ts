@@ -246,5 +246,7 @@ function candidates(
   const rank = ({ constants }: Candidate): number =>
     (Number(constants.tile_m) > most ? 8 : 4) - Number(constants.tile_m) + (Boolean(constants.wide) === wide ? 0 : 0.5);
   const tiled = fits.sort((a, b) => rank(a) - rank(b)).map(({ bytes: _, ...rest }) => rest);
-  return count < 4 ? [row, ...tiled] : [...tiled, row];
+  // Software takes seconds to compile the tiles' barriers, more than they save on few rows.
+  const few = count < 4 || (device.software && count * heads * branches <= 256);
+  return few ? [row, ...tiled] : [...tiled, row];
 }
