@@ -109,6 +109,8 @@ export function denoise(
       branches,
       Math.min(mostBands, Math.floor(privateBytes / bandBytes(head))),
     );
+  const rows = each * branches,
+    turns = [2, 4, 8].find((n) => n >= rows)! * (lanes / sumParts); // in which sums reach their rows
   const read = [modulation, weights, vectors, coefficients, step, guidance];
   if (stepNoise) read.push(stepNoise, chosen);
   p.operation({
@@ -121,7 +123,9 @@ export function denoise(
       bands,
       tokens: each,
       branches,
-      rows: each * branches,
+      rows,
+      turns,
+      givers: lanes / turns,
       guides: branches === 2,
       noisy: stepNoise !== undefined,
       width: quads(width),
@@ -141,8 +145,8 @@ export function denoise(
       modulation.pitch / 4,
       (stepNoise?.rows ?? 0) / coefficients.rows,
       bands,
-      each * branches,
-      lanes,
+      rows,
+      turns,
     ],
     workgroups: [Math.ceil(tokens / (bands * each))],
   });

@@ -34,7 +34,7 @@ struct Shape {
   noise_rows: u32,
   bands: u32,
   rows: u32, // of a band
-  lanes: u32,
+  turns: u32,
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
@@ -190,26 +190,32 @@ fn product(p: Product, gates: u32, first: u32, lane: u32) {
     }
     let b = from_bf16(vectors[p.bias + quad]);
     for (var band = 0u; band < bands; band++) {
-      // In turn each thread hands on the sums of another row, until each has its own row's from all.
-      for (var turn = 0u; turn < shape.lanes; turn++) {
-        let row = min((lane + turn) % ${lanes}u, rows - 1u);
-        let giver = (lane + ${lanes}u - turn) % ${lanes}u;
-        let q = tile + giver;
-        let y = sums[band * rows + row] + b;
+      // In turn some threads side by side hand on the sums of another row, until each row's thread has its row's from all.
+      for (var turn = 0u; turn < shape.turns; turn++) {
+        let row = min((lane / ${givers}u + ${turns}u - turn) % ${turns}u, rows - 1u);
+        var y = sums[band * rows + row] + b;
         if (p.kind == layer_up) {
-          within[band * pitch + width + q] = subgroupShuffle(to_bf16(silu(y)), giver);
+          y = silu(y);
         } else if (p.kind == layer_down) {
-          let gate = from_bf16(modulation[gates + row_of(first, band, row) * shape.pitch + quad]);
+          y *= from_bf16(modulation[gates + row_of(first, band, row) * shape.pitch + quad]);
+        }
+#for j in ${givers}
+        {
+          let giver = (lane + turn) % ${turns}u * ${givers}u + #ju;
+          let q = tile + giver;
           let at = band * width + q;
-          h[at] = to_bf16(subgroupShuffle(y * gate, giver) + from_bf16(h[at]));
-        } else if (p.kind == layer_in) {
-          h[band * width + q] = to_bf16(subgroupShuffle(y, giver));
-        } else {
           let v = subgroupShuffle(y, giver);
-          if (q < p.columns) {
+          if (p.kind == layer_up) {
+            within[band * pitch + width + q] = to_bf16(v);
+          } else if (p.kind == layer_down) {
+            h[at] = to_bf16(v + from_bf16(h[at]));
+          } else if (p.kind == layer_in) {
+            h[at] = to_bf16(v);
+          } else if (q < p.columns) {
             u[band * channels + q] = v;
           }
         }
+#endfor
       }
     }
   }
