@@ -103,16 +103,12 @@ export async function decodePicture(bytes: Uint8Array, name: string): Promise<Pi
     }
     const exact = format === 'png' ? await decodePNG(bytes).catch(damaged) : undefined;
     if (exact) return exact;
-    const context = canvasOf(width, height);
+    const canvas = new OffscreenCanvas(width, height),
+      context = canvas.getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
+    if (!context) throw new MMARError('picture', 'this browser gives no canvas to decode pictures on');
     context.drawImage(bitmap, 0, 0);
     return { width, height, data: context.getImageData(0, 0, width, height).data };
   } finally {
     bitmap.close();
   }
-}
-
-function canvasOf(width: number, height: number): OffscreenCanvasRenderingContext2D {
-  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
-  if (!context) throw new MMARError('picture', 'this browser gives no canvas to decode pictures on');
-  return context;
 }

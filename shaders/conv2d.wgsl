@@ -83,8 +83,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   );
   if (quad < shape.y_quads) {
     let end = min(col + ${tile_m}u, shape.width);
-    for (var x = col; x < end; x++) {
-      store(row * shape.width + x, quad, sums[x - col]);
+    for (var pixel = col; pixel < end; pixel++) {
+      store(row * shape.width + pixel, quad, sums[pixel - col]);
     }
   }
 }
