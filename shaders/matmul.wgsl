@@ -2,7 +2,9 @@
 // memory, summing over k in order. No workgroup memory and no barrier: what a CPU's vector units want. By `eights` it reads
 // two quads of k at once. A CPU's compiler moves nothing out of a loop: what a loop reads of the uniforms is read before it.
 // Where its threads have room, a workgroup is one subgroup, holds its rows of x and multiplies `each` tiles of columns by them:
-// lavapipe gathers from a thread's own memory with a seventh of the instructions.
+// lavapipe gathers from a thread's own memory with a seventh of the instructions. Four threads that run as one, SwiftShader's,
+// load a row each and swap them: there a broadcast takes twenty instructions, a swap one. Sums are scalars and not quads, whose
+// products all stand in memory before the first is added there.
 #if ${subgroup}
 enable subgroups;
 #endif
@@ -10,7 +12,7 @@ enable subgroups;
 #include "lib/math.wgsl"
 #include "lib/matmul_operands.wgsl"
 
-#if ${subgroup}
+#if ${broadcasts}
 // All threads want the same rows of x: at a step of k each loads some parts of them, words or, by eights, two quads, which the
 // subgroup shares. Where the h-th part of the thread at place `id` begins.
 fn part_at(h: u32, id: u32, first_row: u32, pitch: u32, begin: u32) -> u32 {
@@ -83,7 +85,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
 #for q in ${quads}
 #for i in ${tile_m}
-  var c#q_#i = vec4<f32>();
+#for n in 4
+  var c#q_#i_#n = 0f;
+#endfor
 #endfor
 #endfor
 #if ${eights}
@@ -113,14 +117,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let both = subgroupBroadcast(shared_quads[#iu / ${subgroup}u], #iu % ${subgroup}u);
         let e = from_bf16(both.xy);
         let o = from_bf16(both.zw);
-        c0_#i += e.x * vec4<f32>(u0.x, u1.x, u2.x, u3.x);
-        c0_#i += e.y * vec4<f32>(u0.y, u1.y, u2.y, u3.y);
-        c0_#i += e.z * vec4<f32>(u0.z, u1.z, u2.z, u3.z);
-        c0_#i += e.w * vec4<f32>(u0.w, u1.w, u2.w, u3.w);
-        c0_#i += o.x * vec4<f32>(v0.x, v1.x, v2.x, v3.x);
-        c0_#i += o.y * vec4<f32>(v0.y, v1.y, v2.y, v3.y);
-        c0_#i += o.z * vec4<f32>(v0.z, v1.z, v2.z, v3.z);
-        c0_#i += o.w * vec4<f32>(v0.w, v1.w, v2.w, v3.w);
+#for n in 4
+        c0_#i_#n += e.x * u#n.x;
+        c0_#i_#n += e.y * u#n.y;
+        c0_#i_#n += e.z * u#n.z;
+        c0_#i_#n += e.w * u#n.w;
+        c0_#i_#n += o.x * v#n.x;
+        c0_#i_#n += o.y * v#n.y;
+        c0_#i_#n += o.z * v#n.z;
+        c0_#i_#n += o.w * v#n.w;
+#endfor
       }
 #endfor
     }
@@ -142,7 +148,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let pitch = shape.w_pitch;
     let last = shape.x_rows - 1u;
 #endif
-#if ${subgroup}
+#if ${swaps}
+#for h in ${loads}
+    let at#h = min(first_row + 4u * #hu + id, shape.rows - 1u) * shape.#s_pitch + begin;
+#endfor
+#elif ${broadcasts}
 #for h in ${loads}
     let at#h = part_at(#hu, id, first_row, shape.#s_pitch, begin);
 #endfor
@@ -152,16 +162,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endfor
 #endif
     for (var k = 0u; k < depth; k++) {
-#for n in 4
 #if ${transposed}
 #for q in ${quads}
+#for n in 4
       let w#q_#n = #s_weights(start#q_#n + k);
 #endfor
-#else
-      let w0_#n = load_w(start + min(4u * k + #nu, last) * pitch);
-#endif
 #endfor
-#if ${subgroup}
+#else
+#for n in 4
+      let r#n = load_w(start + min(4u * k + #nu, last) * pitch);
+#endfor
+#for n in 4
+      let w0_#n = vec4<f32>(r0[#n], r1[#n], r2[#n], r3[#n]);
+#endfor
+#endif
+#if ${swaps}
+#for h in ${loads}
+      let own#h = from_${x}(#s[at#h + k]);
+#endfor
+      let swapped = array<vec4<f32>, ${tile_m}>(
+#for h in ${loads}
+        own#h, quadSwapX(own#h), quadSwapY(own#h), quadSwapDiagonal(own#h),
+#endfor
+      );
+#elif ${broadcasts}
       let shared_words = array<u32, ${loads}>(
 #for h in ${loads}
         #s_part(at#h, k, #hu),
@@ -170,7 +194,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
 #for i in ${tile_m}
       {
-#if ${subgroup}
+#if ${swaps}
+        let v = swapped[#iu];
+#elif ${broadcasts}
         let v = unpack_${x}(vec${words}<u32>(
 #for j in ${words}
           subgroupBroadcast(shared_words[(${words}u * #iu + #ju) / ${subgroup}u], (${words}u * #iu + #ju) % ${subgroup}u),
@@ -179,19 +205,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #else
         let v = from_${x}(#s[at#i + k]);
 #endif
-#if ${transposed}
 #for q in ${quads}
-        c#q_#i += v.x * vec4<f32>(w#q_0.x, w#q_1.x, w#q_2.x, w#q_3.x);
-        c#q_#i += v.y * vec4<f32>(w#q_0.y, w#q_1.y, w#q_2.y, w#q_3.y);
-        c#q_#i += v.z * vec4<f32>(w#q_0.z, w#q_1.z, w#q_2.z, w#q_3.z);
-        c#q_#i += v.w * vec4<f32>(w#q_0.w, w#q_1.w, w#q_2.w, w#q_3.w);
+#for n in 4
+        c#q_#i_#n += v.x * w#q_#n.x;
+        c#q_#i_#n += v.y * w#q_#n.y;
+        c#q_#i_#n += v.z * w#q_#n.z;
+        c#q_#i_#n += v.w * w#q_#n.w;
 #endfor
-#else
-        c0_#i += v.x * w0_0;
-        c0_#i += v.y * w0_1;
-        c0_#i += v.z * w0_2;
-        c0_#i += v.w * w0_3;
-#endif
+#endfor
       }
 #endfor
     }
@@ -202,17 +223,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for q in ${quads}
   var sums#q = array<vec4<f32>, ${tile_m}>(
 #for i in ${tile_m}
-    c#q_#i,
+    vec4<f32>(c#q_#i_0, c#q_#i_1, c#q_#i_2, c#q_#i_3),
 #endfor
   );
 #endfor
   if (mine == quad0) {
     let end_row = min(first_row + ${tile_m}u, shape.rows);
     for (var row = first_row; row < end_row; row++) {
-#if ${pairs}
-      store_pair(row, quad0, sums0[row - first_row], sums1[row - first_row]);
+#if ${swaps}
+      let i = (row - first_row) ^ id; // of four rows its own comes first, then its neighbours'
 #else
-      store(row, quad0, sums0[row - first_row]);
+      let i = row - first_row;
+#endif
+#if ${pairs}
+      store_pair(row, quad0, sums0[i], sums1[i]);
+#else
+      store(row, quad0, sums0[i]);
 #endif
     }
   }

@@ -71,9 +71,11 @@ function direct(
   /** How so many threads share a tile's rows of x: what each loads of them at a step of k. */
   const sharing = (tile_m: number, threads: number) => {
     const loads = (parts: number): number => (threads ? Math.ceil((tile_m * parts) / threads) : 0);
+    if (threads === 4 && tile_m % 4 === 0) return { step: 1, stride: words, subgroup: 4, swaps: true, loads: loads(1) };
+    const ways = { subgroup: threads, broadcasts: threads > 0 };
     return crowded && threads >= 8
-      ? { ...byEights, subgroup: threads, loads: loads(1) }
-      : { step: 1, stride: words, subgroup: threads, loads: loads(words), ...(threads && { x_element: 'u32' }) };
+      ? { ...byEights, ...ways, loads: loads(1) }
+      : { step: 1, stride: words, ...ways, loads: loads(words), ...(threads && { x_element: 'u32' }) };
   };
   const candidate = (
     threads: number,
@@ -87,7 +89,7 @@ function direct(
     lanes: threads * quadsEach,
     tileRows: tile_m,
     each,
-    constants: { threads, tile_m, quads: quadsEach, words, held, ...shared },
+    constants: { threads, tile_m, quads: quadsEach, words, held, swaps: false, broadcasts: false, ...shared },
   });
 
   // Few sizes of tiles and of what is held: each is a kernel to compile, which takes the longer the more it holds.
@@ -99,10 +101,13 @@ function direct(
       each = tilesEach(Math.ceil(across / subgroup), Math.ceil(x.rows / rows), cores);
     if (bytes <= privateBytes) return candidate(subgroup, rows, shared, bytes / elementBytes, each);
   }
-  // Wide vectors that share x gain from reading w less often, if the work is worth the compiling; narrow ones run out of
-  // registers, and so do more rows by eights or of two quads.
+  // Threads that share x gain from reading w less often, if the work is worth the compiling; more rows by eights or of two
+  // quads run out of registers.
   const wide = quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
-    tile_m = evenTile(Math.max(1, x.rows), subgroup < 8 ? 8 : wide);
+    narrow = software && subgroup === 4 && quadsEach === 1 ? 16 : 8,
+    even = evenTile(Math.max(1, x.rows), subgroup < 8 ? narrow : wide),
+    /** Four threads take a row each where there are enough. */
+    tile_m = subgroup === 4 && even >= 4 ? 4 * Math.ceil(even / 4) : even;
   // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
   const threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8;
   return candidate(threads, tile_m, sharing(tile_m, subgroup <= threads ? subgroup : 0));

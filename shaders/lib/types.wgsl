@@ -2,8 +2,9 @@
 alias bf16x4 = vec2<u32>;
 alias f32x4 = vec4<f32>;
 
+// A product where one would shift: SwiftShader shifts each thread's value on its own, others make a shift of it.
 fn from_bf16(q: bf16x4) -> vec4<f32> {
-  return bitcast<vec4<f32>>(vec4<u32>(q.x << 16u, q.x & 0xffff0000u, q.y << 16u, q.y & 0xffff0000u));
+  return bitcast<vec4<f32>>(vec4<u32>(q.x * 65536u, q.x & 0xffff0000u, q.y * 65536u, q.y & 0xffff0000u));
 }
 
 fn from_f32(q: f32x4) -> vec4<f32> {

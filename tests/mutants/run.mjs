@@ -25,13 +25,13 @@ const [part, parts] = values.part.split('/').map(Number),
 const nameOf = ({ file, before, after, test }) =>
   `${file}: ${before.trim()} → ${after.trim() || '(nothing)'} [${test}]`.replace(/\s+/g, ' ');
 
-/** All mistakes: of each JSON here its files, the text before and after, the test that must notice, and which of its cases. */
+/** All mistakes: of each JSON here its files, the text before and after, the test that must notice, which of its cases, on which adapter. */
 function mistakes() {
   const here = path.join(root, 'tests/mutants'),
     lists = fs.readdirSync(here).filter((file) => file.endsWith('.json'));
   const groups = lists.flatMap((list) => JSON.parse(fs.readFileSync(path.join(here, list), 'utf8')));
-  const all = groups.flatMap(({ only = '', ...group }) =>
-    group.mistakes.map(([before, after]) => ({ ...group, only, before, after })),
+  const all = groups.flatMap(({ only = '', adapter = values.adapter, ...group }) =>
+    group.mistakes.map(([before, after]) => ({ ...group, only, adapter, before, after })),
   );
   const chosen = ({ file, test }) =>
     !positionals.length || positionals.some((word) => file.includes(word) || test.includes(word));
@@ -92,7 +92,7 @@ function afterSeconds(seconds, then) {
 }
 
 /** Builds and runs one test of a copy up to its first failure: `passed`, `failed`, `hung`, or `unbuilt`; and its seconds. */
-async function outcome({ place, buildNode, wgsl }, { test, only }, limit) {
+async function outcome({ place, buildNode, wgsl }, { test, only, adapter }, limit) {
   const start = performance.now();
   const done = (how) => ({ how, seconds: (performance.now() - start) / 1000 });
   try {
@@ -113,7 +113,7 @@ async function outcome({ place, buildNode, wgsl }, { test, only }, limit) {
         ...process.env,
         TMPDIR: path.join(place, 'tmp'),
         MMAR_ONLY: only,
-        MMAR_ADAPTER: values.adapter,
+        MMAR_ADAPTER: adapter,
         MMAR_BROWSER: 'chromium',
       },
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -173,7 +173,7 @@ if (values.check) {
 /** The mistakes that have a place, by the cases that must notice. */
 const groups = new Map();
 for (const mistake of all.filter((mistake) => placesOf(mistake) === 1)) {
-  const key = `${mistake.test} ${mistake.only}`;
+  const key = `${mistake.test} ${mistake.only} ${mistake.adapter}`;
   groups.set(key, [...(groups.get(key) ?? []), mistake]);
 }
 // Long groups first, so that the copies end together.
