@@ -25,7 +25,10 @@ const [part, parts] = values.part.split('/').map(Number),
 const nameOf = ({ file, before, after, test }) =>
   `${file}: ${before.trim()} → ${after.trim() || '(nothing)'} [${test}]`.replace(/\s+/g, ' ');
 
-/** All mistakes: of each JSON here its files, the text before and after, the test that must notice, which of its cases, on which adapter. */
+/**
+ * All mistakes: of each JSON here its files, the text before and after, the test that must notice, which of its cases and on
+ * which adapter.
+ */
 function mistakes() {
   const here = path.join(root, 'tests/mutants'),
     lists = fs.readdirSync(here).filter((file) => file.endsWith('.json'));
