@@ -3,6 +3,12 @@
 // constant * (1 / a), (a / b) * b, a * b + a * c or a / constant (other than a power of two). The bounds are tested over
 // the whole range (tests/shaders/math.test.ts), the bits in tests/shaders/same_bits.test.ts.
 
+// i32(n) of a whole n, |n| < 2^22: it stands in the last bits of n + 1.5 * 2^23. Converted, it would be clamped, which lavapipe
+// does thread by thread, in more instructions than the rest of an exponential.
+fn whole_(n: f32) -> i32 {
+  return bitcast<i32>(n + 12582912.0) - 0x4b400000;
+}
+
 // e^x: |relative error| < 2e-7; 0 under -87.3, the largest power of e that is finite over 88.7.
 fn exp_(x: f32) -> f32 {
   let t = clamp(x, -87.3, 88.7);
@@ -15,9 +21,10 @@ fn exp_(x: f32) -> f32 {
   p = p * r + 1.6666665459e-1;
   p = p * r + 5.0000001201e-1;
   let e = (p * r + 1.0) * r + 1.0;
+  let whole = whole_(n);
   // 2^n in two factors, each in range.
-  let half = i32(n) / 2;
-  let scaled = (e * bitcast<f32>(u32(half + 127) << 23u)) * bitcast<f32>(u32(i32(n) - half + 127) << 23u);
+  let half = whole / 2;
+  let scaled = (e * bitcast<f32>(u32(half + 127) << 23u)) * bitcast<f32>(u32(whole - half + 127) << 23u);
   return select(scaled, 0.0, x < -87.3);
 }
 
@@ -48,7 +55,7 @@ fn sin_cos_(x: f32) -> vec2<f32> {
   let z = r * r;
   let s = r + r * z * (-1.6666654611e-1 + z * (8.3321608736e-3 + z * -1.9515295891e-4));
   let c = 1.0 - 0.5 * z + z * z * (4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5));
-  let q = i32(n) & 3;
+  let q = whole_(n) & 3;
   let swapped = select(vec2<f32>(s, c), vec2<f32>(c, s), (q & 1) == 1);
   return vec2<f32>(select(swapped.x, -swapped.x, q >= 2), select(swapped.y, -swapped.y, q == 1 || q == 2));
 }
