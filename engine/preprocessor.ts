@@ -45,12 +45,15 @@ interface Line extends Place {
  * - `#if ${name}`, `#elif ${name}`, `#else`, `#endif` choose lines (a constant that is not given counts as false);
  * - `${name}` is a constant's value;
  * - `#for i in N` … `#endfor` repeats lines with `#i` as 0, 1 … N-1 (`#iu` for a u32), or, with words in place of N, as each of
- *   these: WGSL has no way to ask for an unrolled loop, and compilers leave arrays indexed in a loop in slow memory.
+ *   these: WGSL has no way to ask for an unrolled loop, and compilers leave arrays indexed in a loop in slow memory;
+ * - `enable NAME;` comes first, wherever it stands: WGSL wants it so, and a file that is taken in may need it.
  *
  * Throws a `SourceError` at what cannot be expanded.
  */
 export function preprocess(source: ShaderSource, constants: Constants = {}): Expanded {
-  const lines = unroll(choose(include(source, new Set()), constants));
+  const all = unroll(choose(include(source, new Set()), constants)),
+    enables = ({ text }: Line): boolean => /^\s*enable\b/.test(text),
+    lines = [...all.filter(enables), ...all.filter((line) => !enables(line))];
   return {
     code: lines.map(({ text }) => `${text}\n`).join(''),
     places: lines.map(({ file, line }) => ({ file, line })),

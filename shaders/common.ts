@@ -1,4 +1,5 @@
 import { MMARError } from '../base/error.ts';
+import type { Constants } from '../engine/preprocessor.ts';
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 
@@ -27,3 +28,10 @@ export function grid(p: Recorder, count: number, size: number): [number, number]
  * adapters use the same number, since the order of a sum decides its last bits.
  */
 export const reduceLanes = (p: Recorder): number => (p.device.software ? 8 : 64);
+
+/** Constants of a kernel that includes lib/reduce.wgsl: its `lanes`, whether they are one `subgroup`, and how it calls a `lane`. */
+export function reducing(p: Recorder): Constants {
+  const lanes = reduceLanes(p),
+    subgroup = p.device.software && p.device.subgroupSize >= lanes;
+  return { lanes, subgroup, lane: subgroup ? 'subgroup_invocation_id' : 'local_invocation_index' };
+}

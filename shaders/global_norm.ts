@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, reduceLanes } from './common.ts';
+import { checkShape, grid, reducing } from './common.ts';
 import globalNormWgsl from './global_norm.wgsl';
 import { sum } from './sum.ts';
 
@@ -24,7 +24,7 @@ export function globalNorm(p: Recorder, tensors: readonly Tensor[]): Tensor {
     p.operation({
       name: 'global_norm',
       source: globalNormWgsl,
-      constants: { lanes: reduceLanes(p) },
+      constants: { ...reducing(p) },
       read: [t],
       write: [parts],
       uniforms: [quads(t), chunk, chunks, first, i === pieces.length - 1 ? parts.pitch : 0],

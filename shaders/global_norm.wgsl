@@ -8,7 +8,7 @@ struct Shape { quads: u32, chunk: u32, chunks: u32, first: u32, padded: u32 }
 @group(0) @binding(2) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(${lane}) lane: u32) {
   let n = group.y * groups.x + group.x;
   var v = vec4<f32>();
   let end = min((n + 1u) * shape.chunk, shape.quads);

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, reduceLanes } from './common.ts';
+import { checkShape, grid, reducing } from './common.ts';
 import groupNormWgsl from './group_norm.wgsl';
 import groupNormMergeWgsl from './group_norm_merge.wgsl';
 import groupNormStatsWgsl from './group_norm_stats.wgsl';
@@ -48,12 +48,12 @@ const partPixels = 1024;
 function statistics(p: Recorder, x: Tensor, groups: number, eps: number): Tensor {
   const part = p.device.software ? x.rows : Math.min(x.rows, partPixels),
     parts = Math.ceil(x.rows / part),
-    lanes = reduceLanes(p);
+    threads = reducing(p);
   const of = p.tensor('group_norm stats', 'f32', [parts * groups, 4]);
   p.operation({
     name: 'group_norm_stats',
     source: groupNormStatsWgsl,
-    constants: { lanes, x: x.type, parts: parts > 1 },
+    constants: { ...threads, x: x.type, parts: parts > 1 },
     read: [x],
     write: [of],
     uniforms: [x.rows, x.pitch / 4, x.cols / groups, f32Bits(eps), part, groups],
@@ -64,7 +64,7 @@ function statistics(p: Recorder, x: Tensor, groups: number, eps: number): Tensor
   p.operation({
     name: 'group_norm_merge',
     source: groupNormMergeWgsl,
-    constants: { lanes },
+    constants: { ...threads },
     read: [of],
     write: [stats],
     uniforms: [parts, groups, f32Bits(eps)],

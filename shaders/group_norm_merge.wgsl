@@ -7,7 +7,7 @@ struct Shape { parts: u32, groups: u32, eps: f32 }
 @group(0) @binding(2) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(${lane}) lane: u32) {
   var sum = 0.0;
   var count = 0.0;
   for (var i = lane; i < shape.parts; i += ${lanes}u) {

@@ -9,7 +9,7 @@ struct Shape { pixels: u32, row_quads: u32, group_size: u32, eps: f32, part: u32
 @group(0) @binding(2) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(${lane}) lane: u32) {
   // A group may begin and end within a quad: take the quads that it touches, and of these its own channels.
   let first = group.x * shape.group_size;
   let end = first + shape.group_size;

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
 import { columnSum } from './column_sum.ts';
-import { checkShape, grid, reduceLanes } from './common.ts';
+import { checkShape, grid, reducing } from './common.ts';
 import layerNormWgsl from './layer_norm.wgsl';
 import { layerNormBackward } from './layer_norm_backward.ts';
 import { sharedGradient } from './zeros.ts';
@@ -57,7 +57,7 @@ export function layerNorm(
     read,
     write: [y],
     constants: {
-      lanes: reduceLanes(p),
+      ...reducing(p),
       x: x.type,
       w: affine?.weight.type ?? x.type,
       ...bindings,

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, reduceLanes } from './common.ts';
+import { checkShape, grid, reducing } from './common.ts';
 import type { Affine, Modulation } from './layer_norm.ts';
 import layerNormBackwardWgsl from './layer_norm_backward.wgsl';
 
@@ -49,7 +49,7 @@ export function layerNormBackward(
     name: 'layer_norm_backward',
     source: layerNormBackwardWgsl,
     constants: {
-      lanes: reduceLanes(p),
+      ...reducing(p),
       x: x.type,
       w: affine?.weight.type ?? x.type,
       ...inputs,

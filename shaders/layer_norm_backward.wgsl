@@ -40,7 +40,7 @@ fn inside(i: u32) -> vec4<bool> {
 }
 
 @compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(${lane}) lane: u32) {
   let r = min(group.y * groups.x + group.x, shape.rows - 1u);
   let row = r * shape.row_quads;
   var s = vec4<f32>();

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
 import { columnSum } from './column_sum.ts';
-import { checkShape, grid, reduceLanes } from './common.ts';
+import { checkShape, grid, reducing } from './common.ts';
 import rmsNormWgsl from './rms_norm.wgsl';
 import { rmsNormBackward } from './rms_norm_backward.ts';
 
@@ -17,7 +17,7 @@ export function rmsNorm(p: Recorder, x: Tensor, weight: Tensor, eps: number, int
   p.operation({
     name: 'rms_norm',
     source: rmsNormWgsl,
-    constants: { lanes: reduceLanes(p), x: x.type, w: weight.type },
+    constants: { ...reducing(p), x: x.type, w: weight.type },
     read: [x, weight],
     write: [y],
     uniforms: [x.rows, x.pitch / 4, f32Bits(x.cols), f32Bits(eps)],

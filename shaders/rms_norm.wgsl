@@ -9,7 +9,7 @@ struct Shape { rows: u32, row_quads: u32, cols: f32, eps: f32 }
 @group(0) @binding(3) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(${lane}) lane: u32) {
   let row = min(group.y * groups.x + group.x, shape.rows - 1u) * shape.row_quads;
   var squares = vec4<f32>();
   for (var i = lane; i < shape.row_quads; i += ${lanes}u) {

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, reduceLanes } from './common.ts';
+import { checkShape, grid, reducing } from './common.ts';
 import rmsNormBackwardWgsl from './rms_norm_backward.wgsl';
 
 /**
@@ -27,7 +27,7 @@ export function rmsNormBackward(
   p.operation({
     name: 'rms_norm_backward',
     source: rmsNormBackwardWgsl,
-    constants: { lanes: reduceLanes(p), x: x.type, w: weight.type, learns, uniforms: 3 + write.length },
+    constants: { ...reducing(p), x: x.type, w: weight.type, learns, uniforms: 3 + write.length },
     read: [x, weight, dy],
     write,
     uniforms: [x.rows, x.pitch / 4, f32Bits(x.cols), f32Bits(eps)],

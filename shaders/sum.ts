@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, reduceLanes } from './common.ts';
+import { checkShape, reducing } from './common.ts';
 import sumWgsl from './sum.wgsl';
 
 /**
@@ -14,7 +14,7 @@ export function sum(p: Recorder, x: Tensor, f: '' | 'sqrt' = ''): Tensor {
   p.operation({
     name: 'sum',
     source: sumWgsl,
-    constants: { lanes: reduceLanes(p), f },
+    constants: { ...reducing(p), f },
     read: [x],
     write: [y],
     uniforms: [x.rows * (x.pitch / 4)],

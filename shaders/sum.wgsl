@@ -8,7 +8,7 @@ struct Shape { quads: u32 }
 @group(0) @binding(2) var<uniform> shape: Shape;
 
 @compute @workgroup_size(${lanes})
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(${lane}) lane: u32) {
   var v = vec4<f32>();
   for (var i = lane; i < shape.quads; i += ${lanes}u) {
     v += x[i];
