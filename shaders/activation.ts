@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import activationWgsl from './activation.wgsl';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 
 /**
  * GELU (exact) or SiLU of each element: what a layer does in its epilogue, on its own where what stands before it is kept
@@ -26,14 +26,22 @@ function dispatch(p: Recorder, act: 'gelu' | 'silu', x: Tensor, dy?: Tensor): Te
   const y = p.tensor(act, x.type, x.shape),
     read = dy ? [x, dy] : [x],
     count = x.rows * (x.pitch / 4);
+  const launch = elementwise(p, count);
   p.operation({
     name: dy ? 'activation_backward' : 'activation',
     source: activationWgsl,
-    constants: { x: x.type, act, backward: dy !== undefined, out: read.length, uniforms: read.length + 1 },
+    constants: {
+      ...launch.constants,
+      x: x.type,
+      act,
+      backward: dy !== undefined,
+      out: read.length,
+      uniforms: read.length + 1,
+    },
     read,
     write: [y],
-    uniforms: [count],
-    workgroups: grid(p, count, 64),
+    uniforms: [...launch.uniforms],
+    workgroups: launch.workgroups,
     gradient: (d) => p.tape!.give(x, activationBackward(p, x, act, d)),
   });
   return y;

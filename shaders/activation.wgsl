@@ -11,17 +11,14 @@
 #endif
 @group(0) @binding(${out}) var<storage, read_write> y: array<${x}x4>;
 
-struct Shape { quads: u32 }
+struct Shape { elements: u32, each: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i < shape.quads) {
+fn element(i: u32) {
 #if ${backward}
-    y[i] = to_${x}(${act}_slope(from_${x}(x[i])) * from_${x}(dy[i]));
+  y[i] = to_${x}(${act}_slope(from_${x}(x[i])) * from_${x}(dy[i]));
 #else
-    y[i] = to_${x}(${act}(from_${x}(x[i])));
+  y[i] = to_${x}(${act}(from_${x}(x[i])));
 #endif
-  }
 }
+#include "lib/elements.wgsl"

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
 import adamwWgsl from './adamw.wgsl';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 
 /** What one learned tensor keeps from step to step, all of its shape. */
 export interface AdamWState {
@@ -74,15 +74,16 @@ export function adamw(
     const bind = (t: Tensor | undefined): number => (t ? read.length + write.push(piece(t)) - 1 : 0);
     const bindings = { average: bind(average), weight: bind(weight) };
     const count = part.rows * (part.pitch / 4);
+    const launch = elementwise(p, count);
     p.operation({
       name: 'adamw',
       label: master.name,
       source: adamwWgsl,
-      constants: { w: weight?.type ?? 'f32', ...bindings, uniforms: read.length + write.length },
+      constants: { ...launch.constants, w: weight?.type ?? 'f32', ...bindings, uniforms: read.length + write.length },
       read,
       write,
-      uniforms: [count, ...[1 - beta1, beta2, 1 - beta2, eps, weight_decay, clip].map(f32Bits)],
-      workgroups: grid(p, count, 64),
+      uniforms: [...launch.uniforms, ...[1 - beta1, beta2, 1 - beta2, eps, weight_decay, clip].map(f32Bits)],
+      workgroups: launch.workgroups,
     });
   });
 }

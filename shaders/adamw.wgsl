@@ -15,17 +15,12 @@
 @group(0) @binding(${weight}) var<storage, read_write> weight: array<${w}x4>;
 #endif
 
-struct Shape { quads: u32, rest1: f32, beta2: f32, rest2: f32, eps: f32, decay: f32, clip: f32 }
+struct Shape { elements: u32, each: u32, rest1: f32, beta2: f32, rest2: f32, eps: f32, decay: f32, clip: f32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
+fn element(i: u32) {
   // A gradient that is no number changes nothing.
   let broken = (bitcast<u32>(norm[0]) & 0x7f800000u) == 0x7f800000u;
-  if (i >= shape.quads) {
-    return;
-  }
   let sum = gradient[i];
   gradient[i] = vec4<f32>();
   if (broken) {
@@ -47,3 +42,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   weight[i] = to_${w}(w);
 #endif
 }
+#include "lib/elements.wgsl"

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import addWgsl from './add.wgsl';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 
 /**
  * a + b, as gradients of a tensor that is used several times add up.
@@ -15,15 +15,16 @@ export function add(p: Recorder, a: Tensor, b: Tensor, into?: Tensor): Tensor {
     accumulate = into !== undefined;
   checkShape(y.rows === b.rows && y.cols === b.cols, 'add', 'two of one shape', y, b);
   const count = y.rows * (y.pitch / 4);
+  const launch = elementwise(p, count);
   p.operation({
     name: 'add',
     source: addWgsl,
-    constants: { accumulate, y: y.type, b: b.type, uniforms: accumulate ? 2 : 3 },
+    constants: { ...launch.constants, accumulate, y: y.type, b: b.type, uniforms: accumulate ? 2 : 3 },
     read: accumulate ? [b] : [a, b],
     inputs: accumulate ? [] : [a, b],
     write: [y],
-    uniforms: [count],
-    workgroups: grid(p, count, 64),
+    uniforms: launch.uniforms,
+    workgroups: launch.workgroups,
     gradient: (dy) => {
       p.tape!.give(a, dy);
       p.tape!.give(b, dy);

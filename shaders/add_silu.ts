@@ -3,7 +3,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import { activationBackward } from './activation.ts';
 import { add } from './add.ts';
 import addSiluWgsl from './add_silu.wgsl';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 
 /**
  * SiLU(a[r] + b[first + s]) for every row r of a and every s under `steps`: AdaLN's condition at some steps in a row.
@@ -23,14 +23,15 @@ export function addSilu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps:
   );
   const alike = steps === 1 && stride === 1 && a.rows === b.rows;
   const y = p.tensor('add_silu', a.type, [steps * a.rows, a.cols]);
+  const launch = elementwise(p, steps * a.rows * (a.pitch / 4));
   p.operation({
     name: 'add_silu',
     source: addSiluWgsl,
-    constants: { x: a.type },
+    constants: { ...launch.constants, x: a.type },
     read: [a, b, first],
     write: [y],
-    uniforms: [a.rows, a.pitch / 4, steps, b.rows, stride],
-    workgroups: grid(p, steps * a.rows * (a.pitch / 4), 32),
+    uniforms: [...launch.uniforms, a.rows, a.pitch / 4, b.rows, stride],
+    workgroups: launch.workgroups,
     inputs: [a, b],
     gradient: (dy) => {
       checkShape(alike, 'add_silu gradient', 'one step, and a row of b for each of a', a, b);

@@ -7,17 +7,13 @@
 @group(0) @binding(2) var<storage, read> first: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<${x}x4>;
 
-struct Shape { rows: u32, row_quads: u32, steps: u32, b_rows: u32, stride: u32 }
+struct Shape { elements: u32, each: u32, rows: u32, row_quads: u32, b_rows: u32, stride: u32 }
 @group(0) @binding(4) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
-  if (i >= shape.steps * shape.rows * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let row = i / shape.row_quads;
   let quad = i % shape.row_quads;
   let b_row = min(first[0] + row / shape.rows + (row % shape.rows) * shape.stride, shape.b_rows - 1u);
   y[i] = to_${x}(silu(from_${x}(a[(row % shape.rows) * shape.row_quads + quad]) + from_${x}(b[b_row * shape.row_quads + quad])));
 }
+#include "lib/elements.wgsl"

@@ -4,7 +4,7 @@ import type { AttentionOperands } from './attention.ts';
 import keysWgsl from './attention_backward_kv.wgsl';
 import queriesWgsl from './attention_backward_q.wgsl';
 import termsWgsl from './attention_backward_terms.wgsl';
-import { checkShape, grid, quads } from './common.ts';
+import { checkShape, elementwise, quads } from './common.ts';
 import { several, sharing } from './gpu.ts';
 import type { Heads } from './rope.ts';
 
@@ -29,14 +29,15 @@ export function attentionBackward(
     d = quads(headDim);
   const fits = dy.type === y.type && dy.rows === y.rows && dy.cols === y.cols;
   checkShape(fits, 'attention_backward', "dy of y's shape and type", y, dy);
+  const launch = elementwise(p, y.rows * heads);
   p.operation({
     name: 'attention_terms',
     source: termsWgsl,
-    constants: { x: y.type },
+    constants: { ...launch.constants, x: y.type },
     read: [y, dy],
     write: [terms],
-    uniforms: [y.rows, heads, d, terms.pitch],
-    workgroups: grid(p, y.rows * heads, 32),
+    uniforms: [...launch.uniforms, heads, d, terms.pitch],
+    workgroups: launch.workgroups,
   });
   const apart = o.k !== o.v,
     like = (name: string, t: Tensor, type: ElementType): Tensor => p.tensor(name, type, t.shape);

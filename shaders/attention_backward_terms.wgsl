@@ -4,15 +4,10 @@
 @group(0) @binding(1) var<storage, read> dy: array<${x}x4>;
 @group(0) @binding(2) var<storage, read_write> terms: array<f32>;
 
-struct Shape { rows: u32, heads: u32, head_quads: u32, pitch: u32 }
+struct Shape { elements: u32, each: u32, heads: u32, head_quads: u32, pitch: u32 }
 @group(0) @binding(3) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
-  if (i >= shape.rows * shape.heads) {
-    return;
-  }
+fn element(i: u32) {
   var sum = 0.0;
   for (var d = i * shape.head_quads; d < (i + 1u) * shape.head_quads; d++) {
     let a = from_${x}(y[d]);
@@ -24,3 +19,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   terms[(i / shape.heads) * shape.pitch + 2u * (i % shape.heads) + 1u] = sum;
 }
+#include "lib/elements.wgsl"

@@ -2,7 +2,7 @@ import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
 import { board, type Quadrant, region } from './chessboard.ts';
 import chessboardStepWgsl from './chessboard_step.wgsl';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import { roundingStream, stepNoiseStream } from './random.ts';
 
 /** The tables of a run on the device; `numerics/chessboard.ts` computes the steps. */
@@ -41,10 +41,12 @@ export function chessboardStep(
   const fits = x.type === 'f32' && x.cols === 4 && steps.type === 'f32' && steps.cols === 24;
   checkShape(fits, 'chessboard_step', 'x f32 [n, 4], steps f32 [n, 24]', x, steps);
   const [firstX, firstY] = region(quadrant).corner.map((at) => at + board.cell / 2);
+  const launch = elementwise(p, x.rows);
   p.operation({
     name: 'chessboard_step',
     source: chessboardStepWgsl,
     constants: {
+      ...launch.constants,
       bf16: type === 'bf16',
       f16: type === 'f16',
       f32: type === 'f32',
@@ -55,7 +57,7 @@ export function chessboardStep(
     },
     read: [steps, step, seed],
     write: [x],
-    uniforms: [x.rows, ...[firstX, firstY, board.cell].map(f32Bits)],
-    workgroups: grid(p, x.rows, 64),
+    uniforms: [...launch.uniforms, ...[firstX, firstY, board.cell].map(f32Bits)],
+    workgroups: launch.workgroups,
   });
 }

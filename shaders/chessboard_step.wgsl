@@ -14,7 +14,7 @@ struct Step {
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
 
 // The middle of the first cell on both axes, and from one to the next.
-struct Shape { quads: u32, first_x: f32, first_y: f32, cell: f32 }
+struct Shape { elements: u32, each: u32, first_x: f32, first_y: f32, cell: f32 }
 @group(0) @binding(4) var<uniform> shape: Shape;
 
 // A distribution cut to some cells: its mass is `mass` e^`exponent`.
@@ -112,12 +112,7 @@ fn rounding_error(u: vec4<f32>, i: u32, now: u32) -> vec4<f32> {
 }
 #endif
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.quads) {
-    return;
-  }
+fn element(i: u32) {
   let now = step[0];
   let s = steps[now];
   let old = x[i];
@@ -128,3 +123,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 #endif
   x[i] = next;
 }
+#include "lib/elements.wgsl"

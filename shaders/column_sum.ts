@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import columnSumWgsl from './column_sum.wgsl';
-import { checkShape, grid, quads } from './common.ts';
+import { checkShape, elementwise, quads } from './common.ts';
 import type { RowIndex } from './scatter_rows.ts';
 
 export interface ColumnSumOptions {
@@ -48,10 +48,12 @@ export function columnSum(p: Recorder, x: Tensor, { columns, period, where, into
   ): void => {
     const read = index ? [of, index.index, index.position] : [of],
       parts = Math.max(1, Math.ceil(rows / each));
+    const launch = elementwise(p, parts * quads(count));
     p.operation({
       name: 'column_sum',
       source: columnSumWgsl,
       constants: {
+        ...launch.constants,
         x: of.type,
         chosen: index !== undefined,
         accumulate: into !== undefined && to === y,
@@ -61,19 +63,19 @@ export function columnSum(p: Recorder, x: Tensor, { columns, period, where, into
       read,
       write: [to],
       uniforms: [
+        ...launch.uniforms,
         rows,
         quads(count),
         pitch / 4,
         at / 4,
         each,
-        parts,
         where?.equals ?? 0,
         index?.batch ?? 1,
         index?.pitch ?? 0,
         index?.add ?? 0,
         index?.branch ?? 0,
       ],
-      workgroups: grid(p, parts * quads(count), 32),
+      workgroups: launch.workgroups,
     });
   };
   sum(x, wide, partial, first, chunk, where?.index);

@@ -7,18 +7,13 @@
 #endif
 @group(0) @binding(${out}) var<storage, read_write> y: array<f32x4>;
 
-struct Shape { rows: u32, columns: u32, pitch: u32, first: u32, chunk: u32, chunks: u32, equals: u32, batch: u32, index_pitch: u32, add: u32, branch: u32 }
+struct Shape { elements: u32, each: u32, rows: u32, columns: u32, pitch: u32, first: u32, chunk: u32, equals: u32, batch: u32, index_pitch: u32, add: u32, branch: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 #if ${chosen}
 #include "lib/row_index.wgsl"
 #endif
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
-  if (i >= shape.chunks * shape.columns) {
-    return;
-  }
+fn element(i: u32) {
   let begin = (i / shape.columns) * shape.chunk;
   let end = min(begin + shape.chunk, shape.rows);
   var sum = vec4<f32>();
@@ -35,3 +30,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   y[i] = sum;
 }
+#include "lib/elements.wgsl"

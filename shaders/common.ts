@@ -24,6 +24,25 @@ export function grid(p: Recorder, count: number, size: number): [number, number]
 }
 
 /**
+ * How a kernel that includes lib/elements.wgsl is launched for so many elements: a thread takes one, or up to sixteen on a CPU
+ * of wide vectors, as long as each core has some workgroups.
+ */
+export function elementwise(
+  p: Recorder,
+  elements: number,
+): { constants: Constants; uniforms: [number, number]; workgroups: [number, number] } {
+  const { software, subgroupSize, cores } = p.device,
+    several = software && subgroupSize >= 8,
+    threads = several ? 16 : 64,
+    each = several ? Math.min(16, Math.max(1, Math.floor(elements / (threads * 4 * cores)))) : 1;
+  return {
+    constants: { threads, several },
+    uniforms: [elements, each],
+    workgroups: grid(p, elements, threads * each),
+  };
+}
+
+/**
  * Invocations that add up a row: as many as a CPU's vector, where barriers are dear, or a few of a GPU's. All software
  * adapters use the same number, since the order of a sum decides its last bits.
  */

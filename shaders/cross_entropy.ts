@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, reduceLanes } from './common.ts';
+import { checkShape, elementwise, grid, reduceLanes } from './common.ts';
 import crossEntropyWgsl from './cross_entropy.wgsl';
 import crossEntropyBackwardWgsl from './cross_entropy_backward.wgsl';
 import { sum } from './sum.ts';
@@ -38,14 +38,15 @@ export function crossEntropy(p: Recorder, logits: Tensor, target: Tensor, weight
     return sum(p, perRow);
   };
   return p.composite('cross_entropy', [logits], forward, (dloss) => {
+    const launch = elementwise(p, rows * (logits.pitch / 4));
     p.operation({
       name: 'cross_entropy_backward',
       source: crossEntropyBackwardWgsl,
-      constants: {},
+      constants: launch.constants,
       read: [target, weight, logSum, dloss],
       write: [logits],
-      uniforms: [rows, logits.pitch / 4, classes],
-      workgroups: grid(p, rows * (logits.pitch / 4), 64),
+      uniforms: [...launch.uniforms, logits.pitch / 4, classes],
+      workgroups: launch.workgroups,
     });
     p.tape!.give(logits, logits);
   });

@@ -8,15 +8,10 @@
 @group(0) @binding(3) var<storage, read> dloss: array<f32>;
 @group(0) @binding(4) var<storage, read_write> logits: array<f32x4>;
 
-struct Shape { rows: u32, row_quads: u32, classes: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32, classes: u32 }
 @group(0) @binding(5) var<uniform> shape: Shape;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.rows * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let r = i / shape.row_quads;
   let c = vec4<u32>(4u * (i % shape.row_quads)) + vec4<u32>(0u, 1u, 2u, 3u);
   let t = goal[r];
@@ -25,3 +20,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let factor = select(weight[r] * dloss[0], 0.0, t < 0 || u32(max(t, 0)) >= shape.classes);
   logits[i] = select(vec4<f32>(), factor * (share - hit), c < vec4<u32>(shape.classes));
 }
+#include "lib/elements.wgsl"

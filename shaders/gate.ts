@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import gateWgsl from './gate.wgsl';
 import type { Gate } from './matmul.ts';
 import { sharedGradient } from './zeros.ts';
@@ -48,10 +48,12 @@ function dispatch(
   const y = p.tensor(name, x.type, x.shape),
     read = other ? [x, tensor, other] : [x, tensor],
     write = dgate ? [y, dgate] : [y];
+  const launch = elementwise(p, x.rows * (x.pitch / 4));
   p.operation({
     name,
     source: gateWgsl,
     constants: {
+      ...launch.constants,
       x: x.type,
       backward,
       other: other !== undefined,
@@ -61,8 +63,8 @@ function dispatch(
     },
     read,
     write,
-    uniforms: [x.rows, x.pitch / 4, tensor.pitch / 4, (firstRow * tensor.pitch + first) / 4],
-    workgroups: grid(p, x.rows * (x.pitch / 4), 64),
+    uniforms: [...launch.uniforms, x.pitch / 4, tensor.pitch / 4, (firstRow * tensor.pitch + first) / 4],
+    workgroups: launch.workgroups,
     gradient: (d) => {
       if (other) p.tape!.give(other, d);
       p.tape!.give(x, gateBackward(p, x, columns, d, sharedGradient(p, tensor)));

@@ -14,15 +14,10 @@
 @group(0) @binding(${dgate}) var<storage, read_write> dgate: array<${x}x4>; // as wide as gate
 #endif
 
-struct Shape { rows: u32, row_quads: u32, gate_pitch: u32, gate_first: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32, gate_pitch: u32, gate_first: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.rows * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let at = (i / shape.row_quads) * shape.gate_pitch + shape.gate_first + i % shape.row_quads;
   let g = from_${x}(gate[at]);
 #if ${backward}
@@ -40,3 +35,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   y[i] = to_${x}(v);
 #endif
 }
+#include "lib/elements.wgsl"

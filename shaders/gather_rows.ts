@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import gatherRowsWgsl from './gather_rows.wgsl';
 import { scatterRows } from './scatter_rows.ts';
 import type { Sequences } from './sequences.ts';
@@ -80,15 +80,16 @@ function gather(
 ): Tensor {
   const rowQuads = y.pitch / 4;
   for (const { part, firstRow } of table.parts()) {
+    const launch = elementwise(p, y.rows * rowQuads);
     p.operation({
       name: 'gather_rows',
       label: name,
       source: gatherRowsWgsl,
-      constants: { w: table.type, y: y.type, weights: 'table' },
+      constants: { ...launch.constants, w: table.type, y: y.type, weights: 'table' },
       read: [part, index, position],
       write: [y],
-      uniforms: [y.rows, rowQuads, table.pitch / 4, tableRow + firstRow, part.rows, ...layout],
-      workgroups: grid(p, y.rows * rowQuads, 32),
+      uniforms: [...launch.uniforms, rowQuads, table.pitch / 4, tableRow + firstRow, part.rows, ...layout],
+      workgroups: launch.workgroups,
       inputs: firstRow ? [] : [table], // the whole table's gradient is one
       gradient: (dy) => {
         const tape = p.tape!,

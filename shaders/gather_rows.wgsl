@@ -6,7 +6,7 @@
 @group(0) @binding(2) var<storage, read> position: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<${y}x4>;
 
-struct Shape { rows: u32, row_quads: u32, table_pitch: u32, first: u32, count: u32, batch: u32, index_pitch: u32, add: u32, branch: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32, table_pitch: u32, first: u32, count: u32, batch: u32, index_pitch: u32, add: u32, branch: u32 }
 @group(0) @binding(4) var<uniform> shape: Shape;
 
 fn table_row(row: u32) -> u32 {
@@ -14,12 +14,7 @@ fn table_row(row: u32) -> u32 {
 }
 #include "lib/weights.wgsl"
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
-  if (i >= shape.rows * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let row = i / shape.row_quads;
   let b = row / shape.batch;
   // Rows of one branch follow each other in its row of `index`, from its position on.
@@ -29,3 +24,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     y[i] = to_${y}(load_table(table_row(base) + i % shape.row_quads));
   }
 }
+#include "lib/elements.wgsl"

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import { f32Bits, type Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, reducing } from './common.ts';
+import { checkShape, elementwise, reducing } from './common.ts';
 import groupNormWgsl from './group_norm.wgsl';
 import groupNormMergeWgsl from './group_norm_merge.wgsl';
 import groupNormStatsWgsl from './group_norm_stats.wgsl';
@@ -29,14 +29,15 @@ export function groupNorm(
   const stats = statistics(p, x, groups, eps),
     y = p.tensor('group_norm', x.type, x.shape),
     groupSize = x.cols / groups;
+  const launch = elementwise(p, x.rows * (x.pitch / 4));
   p.operation({
     name: 'group_norm',
     source: groupNormWgsl,
-    constants: { x: x.type, w: weight.type, act },
+    constants: { ...launch.constants, x: x.type, w: weight.type, act },
     read: [x, stats, weight, bias],
     write: [y],
-    uniforms: [x.rows, x.pitch / 4, groupSize, groups],
-    workgroups: grid(p, x.rows * (x.pitch / 4), 64),
+    uniforms: [...launch.uniforms, x.pitch / 4, groupSize, groups],
+    workgroups: launch.workgroups,
   });
   return y;
 }

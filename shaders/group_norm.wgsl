@@ -7,15 +7,10 @@
 @group(0) @binding(3) var<storage, read> bias: array<${w}x4>;
 @group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
 
-struct Shape { pixels: u32, row_quads: u32, group_size: u32, groups: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32, group_size: u32, groups: u32 }
 @group(0) @binding(5) var<uniform> shape: Shape;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.pixels * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let quad = i % shape.row_quads;
   let g = min((vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u)) / shape.group_size, vec4<u32>(shape.groups - 1u));
   let a = stats[g.x];
@@ -25,3 +20,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let v = (from_${x}(x[i]) - vec4<f32>(a.x, b.x, c.x, d.x)) * vec4<f32>(a.y, b.y, c.y, d.y);
   y[i] = to_${x}(${act}(v * from_${w}(weight[quad]) + from_${w}(bias[quad])));
 }
+#include "lib/elements.wgsl"

@@ -1,7 +1,7 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { columnSum } from './column_sum.ts';
-import { checkShape } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import maskTokensWgsl from './mask_tokens.wgsl';
 import { maskTokensBackward } from './mask_tokens_backward.ts';
 import { plainIndex } from './scatter_rows.ts';
@@ -22,14 +22,15 @@ export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Ten
     mask,
   );
   const y = p.tensor('mask_tokens', x.type, x.shape);
+  const launch = elementwise(p, x.rows * (x.pitch / 4));
   p.operation({
     name: 'mask_tokens',
     source: maskTokensWgsl,
-    constants: { x: x.type, w: pos_embed.type },
+    constants: { ...launch.constants, x: x.type, w: pos_embed.type },
     read: [x, mask, mask_token, pos_embed],
     write: [y],
-    uniforms: [x.rows, x.pitch / 4, pos_embed.rows],
-    workgroups: [Math.ceil((x.rows * x.pitch) / 4 / 32)],
+    uniforms: [...launch.uniforms, x.pitch / 4, pos_embed.rows],
+    workgroups: launch.workgroups,
     inputs: [x, mask_token, pos_embed],
     gradient: (dy) => {
       const tape = p.tape!;

@@ -6,14 +6,11 @@
 @group(0) @binding(3) var<storage, read> pos_embed: array<${w}x4>;
 @group(0) @binding(4) var<storage, read_write> y: array<${x}x4>;
 
-struct Shape { rows: u32, row_quads: u32, positions: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32, positions: u32 }
 @group(0) @binding(5) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= shape.rows * shape.row_quads) {
-    return;
-  }
-  let token = select(from_${x}(x[id.x]), from_${w}(mask_token[id.x % shape.row_quads]), mask[id.x / shape.row_quads] != 0u);
-  y[id.x] = to_${x}(token + from_${w}(pos_embed[id.x % (shape.positions * shape.row_quads)]));
+fn element(i: u32) {
+  let token = select(from_${x}(x[i]), from_${w}(mask_token[i % shape.row_quads]), mask[i / shape.row_quads] != 0u);
+  y[i] = to_${x}(token + from_${w}(pos_embed[i % (shape.positions * shape.row_quads)]));
 }
+#include "lib/elements.wgsl"

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import maskTokensBackwardWgsl from './mask_tokens_backward.wgsl';
 
 /**
@@ -13,14 +13,15 @@ export function maskTokensBackward(p: Recorder, dy: Tensor, mask: Tensor): Tenso
   checkShape(mask.type === 'u32' && mask.cols === dy.rows, 'mask_tokens_backward', 'a mask u32[rows]', dy, mask);
   const dx = p.tensor('mask_tokens dx', dy.type, dy.shape),
     rowQuads = dy.pitch / 4;
+  const launch = elementwise(p, dy.rows * rowQuads);
   p.operation({
     name: 'mask_tokens_backward',
     source: maskTokensBackwardWgsl,
-    constants: { x: dy.type },
+    constants: { ...launch.constants, x: dy.type },
     read: [dy, mask],
     write: [dx],
-    uniforms: [dy.rows, rowQuads],
-    workgroups: grid(p, dy.rows * rowQuads, 32),
+    uniforms: [...launch.uniforms, rowQuads],
+    workgroups: launch.workgroups,
   });
   return dx;
 }

@@ -4,13 +4,10 @@
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<${x}x4>;
 
-struct Shape { rows: u32, row_quads: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32 }
 @group(0) @binding(3) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
-  if (i < shape.rows * shape.row_quads) {
-    dx[i] = to_${x}(select(from_${x}(dy[i]), vec4<f32>(), mask[i / shape.row_quads] != 0u));
-  }
+fn element(i: u32) {
+  dx[i] = to_${x}(select(from_${x}(dy[i]), vec4<f32>(), mask[i / shape.row_quads] != 0u));
 }
+#include "lib/elements.wgsl"

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import mseWgsl from './mse.wgsl';
 import { sum } from './sum.ts';
 
@@ -27,27 +27,29 @@ export function mse(p: Recorder, u: Tensor, target: Tensor, weight: Tensor): Ten
   );
   const forward = (): Tensor => {
     const rows = p.tensor('mse rows', 'f32', [u.rows]);
+    const launch = elementwise(p, rows.pitch);
     p.operation({
       name: 'mse',
       source: mseWgsl,
-      constants: { backward: false, uniforms: 4 },
+      constants: { ...launch.constants, backward: false, uniforms: 4 },
       read: [u, target, weight],
       write: [rows],
-      uniforms: [u.rows, u.pitch / 4, rows.pitch],
-      workgroups: grid(p, rows.pitch, 32),
+      uniforms: [...launch.uniforms, u.rows, u.pitch / 4],
+      workgroups: launch.workgroups,
     });
     return sum(p, rows);
   };
   return p.composite('mse', [u], forward, (dloss) => {
     const du = p.tensor('mse du', 'f32', u.shape);
+    const launch = elementwise(p, u.rows * (u.pitch / 4));
     p.operation({
       name: 'mse_backward',
       source: mseWgsl,
-      constants: { backward: true, uniforms: 5 },
+      constants: { ...launch.constants, backward: true, uniforms: 5 },
       read: [u, target, weight, dloss],
       write: [du],
-      uniforms: [u.rows, u.pitch / 4, 0],
-      workgroups: grid(p, u.rows * (u.pitch / 4), 32),
+      uniforms: [...launch.uniforms, u.rows, u.pitch / 4],
+      workgroups: launch.workgroups,
     });
     p.tape!.give(u, du);
   });

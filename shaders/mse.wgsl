@@ -14,20 +14,13 @@
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 #endif
 
-struct Shape { rows: u32, row_quads: u32, padded: u32 }
+struct Shape { elements: u32, each: u32, rows: u32, row_quads: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
+fn element(i: u32) {
 #if ${backward}
-  if (i < shape.rows * shape.row_quads) {
-    y[i] = (u[i] - goal[i]) * (2.0 * weight[i / shape.row_quads] * dloss[0]);
-  }
+  y[i] = (u[i] - goal[i]) * (2.0 * weight[i / shape.row_quads] * dloss[0]);
 #else
-  if (i >= shape.padded) {
-    return;
-  }
   if (i >= shape.rows) {
     y[i] = 0.0;
     return;
@@ -40,3 +33,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   y[i] = weight[i] * ((sum.x + sum.y) + (sum.z + sum.w));
 #endif
 }
+#include "lib/elements.wgsl"

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import normalNoiseWgsl from './normal_noise.wgsl';
 
 /**
@@ -29,13 +29,14 @@ export function normalNoise(
     y,
     seeds,
   );
+  const launch = elementwise(p, y.rows * (y.pitch / 4));
   p.operation({
     name: 'normal_noise',
     source: normalNoiseWgsl,
-    constants: {},
+    constants: launch.constants,
     read: [seeds, deviation ?? seeds],
     write: [y],
-    uniforms: [y.rows, y.cols, y.pitch / 4, stream, seeds.rows, positions, Number(deviation !== undefined)],
-    workgroups: grid(p, y.rows * (y.pitch / 4), 32),
+    uniforms: [...launch.uniforms, y.cols, y.pitch / 4, stream, seeds.rows, positions, Number(deviation !== undefined)],
+    workgroups: launch.workgroups,
   });
 }

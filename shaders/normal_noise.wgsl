@@ -5,15 +5,10 @@
 @group(0) @binding(1) var<storage, read> deviation: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-struct Shape { rows: u32, cols: u32, row_quads: u32, stream: u32, pictures: u32, positions: u32, scaled: u32 }
+struct Shape { elements: u32, each: u32, cols: u32, row_quads: u32, stream: u32, pictures: u32, positions: u32, scaled: u32 }
 @group(0) @binding(3) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
-  if (i >= shape.rows * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let row = i / shape.row_quads;
   let picture = row / shape.positions % shape.pictures;
   let own = row / (shape.positions * shape.pictures) * shape.positions + row % shape.positions; // of the picture's rows
@@ -23,3 +18,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let inside = vec4<u32>(4u * (i % shape.row_quads)) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(shape.cols);
   y[i] = select(vec4<f32>(), v, inside);
 }
+#include "lib/elements.wgsl"

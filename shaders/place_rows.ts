@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import placeRowsWgsl from './place_rows.wgsl';
 
 /**
@@ -19,13 +19,14 @@ export function placeRows(p: Recorder, x: Tensor, index: Tensor, y: Tensor, mask
     index,
     y,
   );
+  const launch = elementwise(p, index.cols * (x.pitch / 4));
   p.operation({
     name: 'place_rows',
     source: placeRowsWgsl,
-    constants: {},
+    constants: launch.constants,
     read: [x, index],
     write: [y, mask],
-    uniforms: [index.cols, x.pitch / 4],
-    workgroups: [Math.ceil((index.cols * x.pitch) / 4 / 32)],
+    uniforms: [...launch.uniforms, x.pitch / 4],
+    workgroups: launch.workgroups,
   });
 }

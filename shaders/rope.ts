@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, quads } from './common.ts';
+import { checkShape, elementwise, quads } from './common.ts';
 import ropeWgsl from './rope.wgsl';
 import { ropeBackward } from './rope_backward.ts';
 import type { LayerCache, Sequences } from './sequences.ts';
@@ -55,15 +55,25 @@ export function rope(
     );
   }
   const q = into ?? p.tensor('q', qkv.type, [qkv.rows, 4 * heads * headQuads]);
+  const launch = elementwise(p, qkv.rows * rowQuads);
   p.operation({
     name: 'rope',
     source: ropeWgsl,
     // Where half a head is whole quads, a quad meets one other.
-    constants: { x: qkv.type, whole: headDim % 8 === 0 },
+    constants: { ...launch.constants, x: qkv.type, whole: headDim % 8 === 0 },
     read: [qkv, inverseFrequency, seq.position],
     write: [q, cache.k, cache.v],
-    uniforms: [qkv.rows / seq.branches, seq.first ?? 0, qkv.rows, heads, kvHeads, headQuads, headDim, seq.capacity],
-    workgroups: grid(p, qkv.rows * rowQuads, 32),
+    uniforms: [
+      ...launch.uniforms,
+      qkv.rows / seq.branches,
+      seq.first ?? 0,
+      heads,
+      kvHeads,
+      headQuads,
+      headDim,
+      seq.capacity,
+    ],
+    workgroups: launch.workgroups,
     inputs: [qkv],
     gradient: () => {
       const tape = p.tape!,

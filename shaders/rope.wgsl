@@ -13,7 +13,7 @@
 @group(0) @binding(4) var<storage, read_write> k: array<${x}x4>;
 @group(0) @binding(5) var<storage, read_write> v: array<${x}x4>;
 
-struct Shape { count: u32, branch: u32, rows: u32, heads: u32, kv_heads: u32, head_quads: u32, head_dim: u32, capacity: u32 }
+struct Shape { elements: u32, each: u32, count: u32, branch: u32, heads: u32, kv_heads: u32, head_quads: u32, head_dim: u32, capacity: u32 }
 @group(0) @binding(6) var<uniform> shape: Shape;
 
 // Quad d of the rotated head that begins at `first_quad`.
@@ -32,7 +32,7 @@ fn rotated(first_quad: u32, d: u32, at: f32) -> vec4<f32> {
   return select(a * c - b * s, b * c + a * s, d >= half);
 }
 #else
-fn element(first_quad: u32, e: u32) -> f32 {
+fn value(first_quad: u32, e: u32) -> f32 {
   return from_${x}(qkv[first_quad + e / 4u])[e % 4u];
 }
 
@@ -43,8 +43,8 @@ fn rotated_element(first_quad: u32, e: u32, at: f32) -> f32 {
   }
   let i = e % half;
   let sc = sin_cos_(at * inverse_frequency[i]);
-  let a = element(first_quad, i);
-  let b = element(first_quad, i + half);
+  let a = value(first_quad, i);
+  let b = value(first_quad, i + half);
   return select(a * sc.y - b * sc.x, b * sc.y + a * sc.x, e >= half);
 }
 
@@ -54,14 +54,9 @@ fn rotated(first_quad: u32, d: u32, at: f32) -> vec4<f32> {
 }
 #endif
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
+fn element(i: u32) {
   let row_quads = (shape.heads + 2u * shape.kv_heads) * shape.head_quads;
   let row = i / row_quads;
-  if (row >= shape.rows) {
-    return;
-  }
   // Not by %: a CPU divides vectors element by element.
   let quad = i - row * row_quads;
   let head = quad / shape.head_quads;
@@ -82,3 +77,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     k[cached + quad - shape.heads * shape.head_quads] = r;
   }
 }
+#include "lib/elements.wgsl"

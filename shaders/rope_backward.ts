@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, quads } from './common.ts';
+import { checkShape, elementwise, quads } from './common.ts';
 import type { Heads } from './rope.ts';
 import ropeBackwardWgsl from './rope_backward.wgsl';
 import type { LayerCache, Sequences } from './sequences.ts';
@@ -41,14 +41,33 @@ export function ropeBackward(
   const dqkv = p.tensor('dqkv', qkv.type, qkv.shape),
     read = dq ? [inverseFrequency, seq.position, dq] : [inverseFrequency, seq.position],
     out = read.length;
+  const launch = elementwise(p, qkv.rows * (heads + 2 * kvHeads));
   p.operation({
     name: 'rope_backward',
     source: ropeBackwardWgsl,
-    constants: { x: qkv.type, g: dk.type, dq: dq ? 2 : 0, out, dk: out + 1, dv: out + 2, uniforms: out + 3 },
+    constants: {
+      ...launch.constants,
+      x: qkv.type,
+      g: dk.type,
+      dq: dq ? 2 : 0,
+      out,
+      dk: out + 1,
+      dv: out + 2,
+      uniforms: out + 3,
+    },
     read,
     write: [dqkv, dk, dv],
-    uniforms: [qkv.rows / seq.branches, seq.first ?? 0, qkv.rows, heads, kvHeads, headQuads, headDim, seq.capacity],
-    workgroups: grid(p, qkv.rows * (heads + 2 * kvHeads), 32),
+    uniforms: [
+      ...launch.uniforms,
+      qkv.rows / seq.branches,
+      seq.first ?? 0,
+      heads,
+      kvHeads,
+      headQuads,
+      headDim,
+      seq.capacity,
+    ],
+    workgroups: launch.workgroups,
   });
   return dqkv;
 }

@@ -12,7 +12,7 @@
 @group(0) @binding(${dk}) var<storage, read_write> dk: array<${g}x4>;
 @group(0) @binding(${dv}) var<storage, read_write> dv: array<${g}x4>;
 
-struct Shape { count: u32, branch: u32, rows: u32, heads: u32, kv_heads: u32, head_quads: u32, head_dim: u32, capacity: u32 }
+struct Shape { elements: u32, each: u32, count: u32, branch: u32, heads: u32, kv_heads: u32, head_quads: u32, head_dim: u32, capacity: u32 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
 // An element of the gradient of a rotated head that begins at a quad of dq or dk.
@@ -40,14 +40,9 @@ fn turned_back(query: bool, first_quad: u32, e: u32, at: f32) -> f32 {
   return select(a * sc.y + b * sc.x, b * sc.y - a * sc.x, e >= half);
 }
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
+fn element(i: u32) {
   let row_heads = shape.heads + 2u * shape.kv_heads;
   let row = i / row_heads;
-  if (row >= shape.rows) {
-    return;
-  }
   let head = i % row_heads;
   let b = row / shape.count + shape.branch;
   let at = position[b] + row % shape.count;
@@ -74,3 +69,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
   }
 }
+#include "lib/elements.wgsl"

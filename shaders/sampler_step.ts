@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import samplerStepWgsl from './sampler_step.wgsl';
 
 /** The tables of a sampler on the device; `model/sampler.ts` computes the coefficients. */
@@ -40,13 +40,14 @@ export function samplerStep(
   );
   const rows = x.rows / branches,
     { coefficients, step, guidance, stepNoise, chosen } = tables;
+  const launch = elementwise(p, rows * (x.pitch / 4));
   p.operation({
     name: 'sampler_step',
     source: samplerStepWgsl,
-    constants: {},
+    constants: launch.constants,
     read: [u, coefficients, step, guidance, stepNoise ?? coefficients, chosen],
     write: [x],
-    uniforms: [rows, x.pitch / 4, branches, offset, (stepNoise?.rows ?? 0) / coefficients.rows],
-    workgroups: [Math.ceil((rows * x.pitch) / 4 / 32)],
+    uniforms: [...launch.uniforms, x.pitch / 4, branches, offset, (stepNoise?.rows ?? 0) / coefficients.rows],
+    workgroups: launch.workgroups,
   });
 }

@@ -9,29 +9,25 @@
 @group(0) @binding(5) var<storage, read> chosen: array<u32>;
 @group(0) @binding(6) var<storage, read_write> x: array<vec4<f32>>;
 
-struct Shape { rows: u32, row_quads: u32, branches: u32, offset: u32, noise_rows: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32, branches: u32, offset: u32, noise_rows: u32 }
 @group(0) @binding(7) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let size = shape.rows * shape.row_quads;
-  if (id.x >= size) {
-    return;
-  }
+fn element(i: u32) {
   let now = step[0] + shape.offset;
   let k = coefficients[now];
-  var v = u[id.x];
+  var v = u[i];
   if (shape.branches == 2u) {
-    v = guided(v, u[size + id.x], guidance[0]);
+    v = guided(v, u[shape.elements + i], guidance[0]);
   }
-  var next = stepped(k, v, x[id.x]);
+  var next = stepped(k, v, x[i]);
   if (k.z != 0.0) {
-    let row = u32(k.w) * shape.noise_rows + chosen[id.x / shape.row_quads];
-    next += k.z * noise[row * shape.row_quads + id.x % shape.row_quads];
+    let row = u32(k.w) * shape.noise_rows + chosen[i / shape.row_quads];
+    next += k.z * noise[row * shape.row_quads + i % shape.row_quads];
   }
-  x[id.x] = next;
+  x[i] = next;
   // Both branches start the next step from the same x.
   if (shape.branches == 2u) {
-    x[size + id.x] = next;
+    x[shape.elements + i] = next;
   }
 }
+#include "lib/elements.wgsl"

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import scatterRowsWgsl from './scatter_rows.wgsl';
 import scatterLinksWgsl from './scatter_rows_links.wgsl';
 
@@ -48,14 +48,15 @@ export function scatterRows(p: Recorder, x: Tensor, at: RowIndex, y: Tensor, yRo
     workgroups: [Math.ceil(x.rows / 32)],
   });
   for (const { part, firstRow } of y.parts()) {
+    const launch = elementwise(p, x.rows * (x.pitch / 4));
     p.operation({
       name: 'scatter_rows',
       source: scatterRowsWgsl,
-      constants: { x: x.type, y: y.type },
+      constants: { ...launch.constants, x: x.type, y: y.type },
       read: [x, links],
       write: [part],
-      uniforms: [x.rows, x.pitch / 4, y.pitch / 4, yRow + firstRow, part.rows],
-      workgroups: grid(p, x.rows * (x.pitch / 4), 32),
+      uniforms: [...launch.uniforms, x.rows, x.pitch / 4, y.pitch / 4, yRow + firstRow, part.rows],
+      workgroups: launch.workgroups,
     });
   }
 }

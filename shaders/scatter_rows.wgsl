@@ -5,15 +5,10 @@
 @group(0) @binding(1) var<storage, read> links: array<vec4<u32>>; // of each row: index, next row of it, whether it is the first
 @group(0) @binding(2) var<storage, read_write> y: array<${y}x4>;
 
-struct Shape { rows: u32, row_quads: u32, pitch: u32, first: u32, count: u32 }
+struct Shape { elements: u32, each: u32, rows: u32, row_quads: u32, pitch: u32, first: u32, count: u32 }
 @group(0) @binding(3) var<uniform> shape: Shape;
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 32u + lane;
-  if (i >= shape.rows * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let quad = i % shape.row_quads;
   let link = links[i / shape.row_quads];
   // Rows with an index that lies in another piece of y have no part.
@@ -27,3 +22,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   y[to] = to_${y}(sum);
 }
+#include "lib/elements.wgsl"

@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import { roundUp, type Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import swigluWgsl from './swiglu.wgsl';
 import { swigluBackward } from './swiglu_backward.ts';
 
@@ -13,14 +13,15 @@ export function swiglu(p: Recorder, x: Tensor, width: number): Tensor {
   const up = roundUp(width, 4);
   checkShape(x.pitch === 2 * up, 'swiglu', `x [rows, ${2 * up}]`, x);
   const y = p.tensor('swiglu', x.type, [x.rows, width]);
+  const launch = elementwise(p, x.rows * (y.pitch / 4));
   p.operation({
     name: 'swiglu',
     source: swigluWgsl,
-    constants: { x: x.type },
+    constants: { ...launch.constants, x: x.type },
     read: [x],
     write: [y],
-    uniforms: [x.rows, y.pitch / 4, x.pitch / 4, up / 4],
-    workgroups: grid(p, x.rows * (y.pitch / 4), 64),
+    uniforms: [...launch.uniforms, y.pitch / 4, x.pitch / 4, up / 4],
+    workgroups: launch.workgroups,
     gradient: (dy) => p.tape!.give(x, swigluBackward(p, x, dy)),
   });
   return y;

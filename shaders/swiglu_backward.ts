@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkShape, grid } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import swigluBackwardWgsl from './swiglu_backward.wgsl';
 
 /**
@@ -13,14 +13,15 @@ export function swigluBackward(p: Recorder, x: Tensor, dy: Tensor): Tensor {
   const fits = x.pitch === 2 * dy.pitch && dy.rows === x.rows && dy.type === x.type;
   checkShape(fits, 'swiglu_backward', `dy ${x.type}[${x.rows}, ${x.pitch / 2}]`, x, dy);
   const dx = p.tensor('swiglu dx', x.type, x.shape);
+  const launch = elementwise(p, x.rows * (dy.pitch / 4));
   p.operation({
     name: 'swiglu_backward',
     source: swigluBackwardWgsl,
-    constants: { x: x.type },
+    constants: { ...launch.constants, x: x.type },
     read: [x, dy],
     write: [dx],
-    uniforms: [x.rows, dy.pitch / 4, x.pitch / 4, dy.pitch / 4],
-    workgroups: grid(p, x.rows * (dy.pitch / 4), 64),
+    uniforms: [...launch.uniforms, dy.pitch / 4, x.pitch / 4, dy.pitch / 4],
+    workgroups: launch.workgroups,
   });
   return dx;
 }

@@ -5,18 +5,14 @@
 @group(0) @binding(1) var<storage, read> dy: array<${x}x4>;
 @group(0) @binding(2) var<storage, read_write> dx: array<${x}x4>;
 
-struct Shape { rows: u32, row_quads: u32, pitch: u32, up: u32 }
+struct Shape { elements: u32, each: u32, row_quads: u32, pitch: u32, up: u32 }
 @group(0) @binding(3) var<uniform> shape: Shape;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.rows * shape.row_quads) {
-    return;
-  }
+fn element(i: u32) {
   let base = (i / shape.row_quads) * shape.pitch + i % shape.row_quads;
   let gate = from_${x}(x[base]);
   let d = from_${x}(dy[i]);
   dx[base] = to_${x}(silu_slope(gate) * from_${x}(x[base + shape.up]) * d);
   dx[base + shape.up] = to_${x}(silu(gate) * d);
 }
+#include "lib/elements.wgsl"

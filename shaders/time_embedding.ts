@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { ElementType, Tensor } from '../engine/tensor.ts';
-import { checkShape } from './common.ts';
+import { checkShape, elementwise } from './common.ts';
 import timeEmbeddingWgsl from './time_embedding.wgsl';
 
 /**
@@ -19,14 +19,15 @@ export function timeEmbedding(p: Recorder, t: Tensor, frequency: Tensor, type: E
     frequency,
   );
   const y = p.tensor('time_embedding', type, [t.cols, 2 * half]);
+  const launch = elementwise(p, t.cols * (half / 2));
   p.operation({
     name: 'time_embedding',
     source: timeEmbeddingWgsl,
-    constants: { y: type },
+    constants: { ...launch.constants, y: type },
     read: [t, frequency],
     write: [y],
-    uniforms: [t.cols, half],
-    workgroups: [Math.ceil((t.cols * half) / 2 / 32)],
+    uniforms: [...launch.uniforms, half],
+    workgroups: launch.workgroups,
   });
   return y;
 }

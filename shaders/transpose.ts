@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { grid } from './common.ts';
+import { elementwise } from './common.ts';
 import transposeWgsl from './transpose.wgsl';
 
 /**
@@ -10,15 +10,16 @@ import transposeWgsl from './transpose.wgsl';
  */
 export function transpose(p: Recorder, x: Tensor): Tensor {
   const y = p.tensor('transpose', x.type, [x.cols, x.rows]);
+  const launch = elementwise(p, (x.pitch / 4) * (y.pitch / 4));
   p.operation({
     name: 'transpose',
     label: x.name,
     source: transposeWgsl,
-    constants: { x: x.type },
+    constants: { ...launch.constants, x: x.type },
     read: [x],
     write: [y],
-    uniforms: [x.rows, x.cols, x.pitch / 4, y.pitch / 4],
-    workgroups: grid(p, (x.pitch / 4) * (y.pitch / 4), 64),
+    uniforms: [...launch.uniforms, x.rows, x.cols, x.pitch / 4, y.pitch / 4],
+    workgroups: launch.workgroups,
   });
   return y;
 }

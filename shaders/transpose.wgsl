@@ -3,7 +3,7 @@
 @group(0) @binding(0) var<storage, read> x: array<${x}x4>;
 @group(0) @binding(1) var<storage, read_write> y: array<${x}x4>;
 
-struct Shape { rows: u32, cols: u32, x_pitch: u32, y_pitch: u32 }
+struct Shape { elements: u32, each: u32, rows: u32, cols: u32, x_pitch: u32, y_pitch: u32 }
 @group(0) @binding(2) var<uniform> shape: Shape;
 
 fn load(row: u32, quad: u32) -> vec4<f32> {
@@ -11,12 +11,7 @@ fn load(row: u32, quad: u32) -> vec4<f32> {
   return select(vec4<f32>(), from_${x}(x[min(row, shape.rows - 1u) * shape.x_pitch + quad]), row < shape.rows);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.x_pitch * shape.y_pitch) {
-    return;
-  }
+fn element(i: u32) {
   let quad = i % shape.x_pitch;
   let to = i / shape.x_pitch;
   let block = transpose(mat4x4<f32>(load(4u * to, quad), load(4u * to + 1u, quad), load(4u * to + 2u, quad), load(4u * to + 3u, quad)));
@@ -26,3 +21,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
 #endfor
 }
+#include "lib/elements.wgsl"

@@ -1,20 +1,21 @@
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { grid } from './common.ts';
+import { elementwise } from './common.ts';
 import zerosWgsl from './zeros.wgsl';
 
 /** Sets every element of `y` to zero: what sums are added to. */
 export function zeros(p: Recorder, y: Tensor): Tensor {
   for (const { part } of y.parts()) {
     const quads = Math.ceil(part.bytes / 16); // buffers end in whole ones
+    const launch = elementwise(p, quads);
     p.operation({
       name: 'zeros',
       source: zerosWgsl,
-      constants: {},
+      constants: launch.constants,
       read: [],
       write: [part],
-      uniforms: [quads],
-      workgroups: grid(p, quads, 64),
+      uniforms: [...launch.uniforms],
+      workgroups: launch.workgroups,
     });
   }
   return y;
