@@ -34,6 +34,16 @@ test('#if chooses lines, also within loops and each other; what is not given is 
   assert.is(expand('#for i in 2\n  #if ${a}\n  x#i\n  #else\n  y#i\n  #endif\n#endfor', { a: 1 }), '  x0\n  x1');
 });
 
+test('enable comes first, wherever it stands, and each line keeps its place', () => {
+  const lib = { file: 'lib.wgsl', text: '#if ${s}\nenable subgroups;\n#endif\nfn f() {}' },
+    source = { file: 'a.wgsl', text: '// a\n#include "lib.wgsl"\nf();', includes: { 'lib.wgsl': lib } };
+  const { code, places } = preprocess(source, { s: true });
+  assert.is(code.trimEnd(), 'enable subgroups;\n// a\nfn f() {}\nf();');
+  assert.equal(places[0], { file: 'lib.wgsl', line: 2 });
+  assert.equal(places[3], { file: 'a.wgsl', line: 3 });
+  assert.is(preprocess(source).code.trimEnd(), '// a\nfn f() {}\nf();');
+});
+
 test('other text stays as it is', () => {
   for (const text of ['let a = 1;', '// `a` \\n $b #12 { }', '\tfn f() {\n\n  return;\n}'])
     assert.is(expand(text), text);
