@@ -40,7 +40,7 @@ function dispatch(p: Recorder, act: 'gelu' | 'silu', x: Tensor, dy?: Tensor): Te
     },
     read,
     write: [y],
-    uniforms: [...launch.uniforms],
+    uniforms: launch.uniforms,
     workgroups: launch.workgroups,
     gradient: (d) => p.tape!.give(x, activationBackward(p, x, act, d)),
   });

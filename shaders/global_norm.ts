@@ -24,7 +24,7 @@ export function globalNorm(p: Recorder, tensors: readonly Tensor[]): Tensor {
     p.operation({
       name: 'global_norm',
       source: globalNormWgsl,
-      constants: { ...reducing(p) },
+      constants: reducing(p),
       read: [t],
       write: [parts],
       uniforms: [quads(t), chunk, chunks, first, i === pieces.length - 1 ? parts.pitch : 0],

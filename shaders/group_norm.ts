@@ -65,7 +65,7 @@ function statistics(p: Recorder, x: Tensor, groups: number, eps: number): Tensor
   p.operation({
     name: 'group_norm_merge',
     source: groupNormMergeWgsl,
-    constants: { ...threads },
+    constants: threads,
     read: [of],
     write: [stats],
     uniforms: [parts, groups, f32Bits(eps)],

@@ -14,7 +14,7 @@ export function zeros(p: Recorder, y: Tensor): Tensor {
       constants: launch.constants,
       read: [],
       write: [part],
-      uniforms: [...launch.uniforms],
+      uniforms: launch.uniforms,
       workgroups: launch.workgroups,
     });
   }
