@@ -14,7 +14,7 @@ export { Tuning } from './engine/tuning.ts';
 export { Workspace } from './engine/workspace.ts';
 export { add } from './shaders/add.ts';
 export { gqa, selfAttention } from './shaders/attention.ts';
-export { checkShape, grid, quads } from './shaders/common.ts';
+export { checkShape, elementwise, grid, quads, reducing } from './shaders/common.ts';
 export { type Conv, conv2d, type Map2D } from './shaders/conv2d.ts';
 export { embedTokens, gatherRows, repeatRows } from './shaders/gather_rows.ts';
 export { groupNorm } from './shaders/group_norm.ts';

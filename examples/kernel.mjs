@@ -1,6 +1,6 @@
 // A kernel of one's own in a program with others: y = softplus(W x), W from noise. Run it after `npm run build`.
 import { closeGPU, openDevice } from 'mmar';
-import { grid, library, linear, normalNoise, packRows } from 'mmar/engine';
+import { elementwise, library, linear, normalNoise, packRows } from 'mmar/engine';
 
 const source = {
   file: 'softplus.wgsl',
@@ -10,22 +10,20 @@ const source = {
 #include "lib/math.wgsl"
 @group(0) @binding(0) var<storage, read> x: array<\${x}x4>;
 @group(0) @binding(1) var<storage, read_write> y: array<\${x}x4>;
-@group(0) @binding(2) var<uniform> quads: u32;
+struct Shape { elements: u32, each: u32 }
+@group(0) @binding(2) var<uniform> shape: Shape;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= quads) { return; }
+fn element(i: u32) {
   let e = vec4<f32>(1.0) + exp4_(min(from_\${x}(x[i]), vec4<f32>(60.0)));
   y[i] = to_\${x}(vec4<f32>(log_(e.x), log_(e.y), log_(e.z), log_(e.w)));
-}`,
+}
+#include "lib/elements.wgsl"`,
 };
 
 function softplus(p, x) {
   const y = p.tensor('softplus', x.type, x.shape);
-  const count = (x.rows * x.pitch) / 4;
-  const launch = { source, constants: { x: x.type }, workgroups: grid(p, count, 64) };
-  p.operation({ name: 'softplus', read: [x], write: [y], uniforms: [count], ...launch });
+  const { constants, ...launch } = elementwise(p, (x.rows * x.pitch) / 4);
+  p.operation({ name: 'softplus', source, constants: { ...constants, x: x.type }, read: [x], write: [y], ...launch });
   return y;
 }
 

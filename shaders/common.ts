@@ -24,8 +24,8 @@ export function grid(p: Recorder, count: number, size: number): [number, number]
 }
 
 /**
- * How a kernel that includes lib/elements.wgsl is launched for so many elements: a thread takes one, or up to sixteen on a CPU
- * of wide vectors, as long as each core has some workgroups.
+ * How a kernel that includes lib/elements.wgsl is launched for so many elements, of which a thread takes one, or up to sixteen
+ * on a CPU of wide vectors, as long as each core has some workgroups.
  */
 export function elementwise(
   p: Recorder,
@@ -48,7 +48,7 @@ export function elementwise(
  */
 export const reduceLanes = (p: Recorder): number => (p.device.software ? 8 : 64);
 
-/** Constants of a kernel that includes lib/reduce.wgsl: its `lanes`, whether they are one `subgroup`, and how it calls a `lane`. */
+/** Constants of a kernel that includes lib/reduce.wgsl: its `lanes`, whether they are one `subgroup`, a `lane`'s builtin. */
 export function reducing(p: Recorder): Constants {
   const lanes = reduceLanes(p),
     subgroup = p.device.software && p.device.subgroupSize >= lanes;

@@ -3,8 +3,8 @@
 // constant * (1 / a), (a / b) * b, a * b + a * c or a / constant (other than a power of two). The bounds are tested over
 // the whole range (tests/shaders/math.test.ts), the bits in tests/shaders/same_bits.test.ts.
 
-// i32(n) of a whole n, |n| < 2^22: it stands in the last bits of n + 1.5 * 2^23. Converted, it would be clamped, which lavapipe
-// does thread by thread, in more instructions than the rest of an exponential.
+// i32(n) of a whole n, |n| < 2^22: it stands in the last bits of n + 1.5 * 2^23. Converted, it would be clamped, which
+// lavapipe does thread by thread, in more instructions than the rest of an exponential.
 fn whole_(n: f32) -> i32 {
   return bitcast<i32>(n + 12582912.0) - 0x4b400000;
 }
