@@ -105,7 +105,10 @@ test('what failed once is tried again: a recording, a compilation, what the devi
 
   const { gpu } = device,
     compile = gpu.createComputePipelineAsync;
-  const unheard = (p: Recorder) => void p.operation({ ...templateOf(p, x), constants: { x: 'f32', unheard: 1 } });
+  const unheard = (p: Recorder) => {
+    const template = templateOf(p, x);
+    p.operation({ ...template, constants: { ...template.constants, unheard: 1 } });
+  };
   gpu.createComputePipelineAsync = () => Promise.reject(new Error('the compiler is busy'));
   assert.match(
     (await failure(device.record('unheard', unheard))).message,
