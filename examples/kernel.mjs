@@ -22,8 +22,8 @@ fn element(i: u32) {
 
 function softplus(p, x) {
   const y = p.tensor('softplus', x.type, x.shape);
-  const { constants, ...launch } = elementwise(p, (x.rows * x.pitch) / 4);
-  p.operation({ name: 'softplus', source, constants: { ...constants, x: x.type }, read: [x], write: [y], ...launch });
+  const launch = elementwise(p, (x.rows * x.pitch) / 4, { x: x.type });
+  p.operation({ name: 'softplus', source, read: [x], write: [y], ...launch });
   return y;
 }
 

@@ -26,22 +26,18 @@ function dispatch(p: Recorder, act: 'gelu' | 'silu', x: Tensor, dy?: Tensor): Te
   const y = p.tensor(act, x.type, x.shape),
     read = dy ? [x, dy] : [x],
     count = x.rows * (x.pitch / 4);
-  const launch = elementwise(p, count);
   p.operation({
     name: dy ? 'activation_backward' : 'activation',
     source: activationWgsl,
-    constants: {
-      ...launch.constants,
+    read,
+    write: [y],
+    ...elementwise(p, count, {
       x: x.type,
       act,
       backward: dy !== undefined,
       out: read.length,
       uniforms: read.length + 1,
-    },
-    read,
-    write: [y],
-    uniforms: launch.uniforms,
-    workgroups: launch.workgroups,
+    }),
     gradient: (d) => p.tape!.give(x, activationBackward(p, x, act, d)),
   });
   return y;

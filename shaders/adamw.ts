@@ -74,16 +74,15 @@ export function adamw(
     const bind = (t: Tensor | undefined): number => (t ? read.length + write.push(piece(t)) - 1 : 0);
     const bindings = { average: bind(average), weight: bind(weight) };
     const count = part.rows * (part.pitch / 4);
-    const launch = elementwise(p, count);
     p.operation({
       name: 'adamw',
       label: master.name,
       source: adamwWgsl,
-      constants: { ...launch.constants, w: weight?.type ?? 'f32', ...bindings, uniforms: read.length + write.length },
       read,
       write,
-      uniforms: [...launch.uniforms, ...[1 - beta1, beta2, 1 - beta2, eps, weight_decay, clip].map(f32Bits)],
-      workgroups: launch.workgroups,
+      ...elementwise(p, count, { w: weight?.type ?? 'f32', ...bindings, uniforms: read.length + write.length }, [
+        ...[1 - beta1, beta2, 1 - beta2, eps, weight_decay, clip].map(f32Bits),
+      ]),
     });
   });
 }

@@ -15,16 +15,13 @@ export function add(p: Recorder, a: Tensor, b: Tensor, into?: Tensor): Tensor {
     accumulate = into !== undefined;
   checkShape(y.rows === b.rows && y.cols === b.cols, 'add', 'two of one shape', y, b);
   const count = y.rows * (y.pitch / 4);
-  const launch = elementwise(p, count);
   p.operation({
     name: 'add',
     source: addWgsl,
-    constants: { ...launch.constants, accumulate, y: y.type, b: b.type, uniforms: accumulate ? 2 : 3 },
     read: accumulate ? [b] : [a, b],
     inputs: accumulate ? [] : [a, b],
     write: [y],
-    uniforms: launch.uniforms,
-    workgroups: launch.workgroups,
+    ...elementwise(p, count, { accumulate, y: y.type, b: b.type, uniforms: accumulate ? 2 : 3 }),
     gradient: (dy) => {
       p.tape!.give(a, dy);
       p.tape!.give(b, dy);

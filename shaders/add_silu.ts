@@ -23,15 +23,12 @@ export function addSilu(p: Recorder, a: Tensor, b: Tensor, first: Tensor, steps:
   );
   const alike = steps === 1 && stride === 1 && a.rows === b.rows;
   const y = p.tensor('add_silu', a.type, [steps * a.rows, a.cols]);
-  const launch = elementwise(p, steps * a.rows * (a.pitch / 4));
   p.operation({
     name: 'add_silu',
     source: addSiluWgsl,
-    constants: { ...launch.constants, x: a.type },
     read: [a, b, first],
     write: [y],
-    uniforms: [...launch.uniforms, a.rows, a.pitch / 4, b.rows, stride],
-    workgroups: launch.workgroups,
+    ...elementwise(p, steps * a.rows * (a.pitch / 4), { x: a.type }, [a.rows, a.pitch / 4, b.rows, stride]),
     inputs: [a, b],
     gradient: (dy) => {
       checkShape(alike, 'add_silu gradient', 'one step, and a row of b for each of a', a, b);

@@ -29,15 +29,12 @@ export function attentionBackward(
     d = quads(headDim);
   const fits = dy.type === y.type && dy.rows === y.rows && dy.cols === y.cols;
   checkShape(fits, 'attention_backward', "dy of y's shape and type", y, dy);
-  const launch = elementwise(p, y.rows * heads);
   p.operation({
     name: 'attention_terms',
     source: termsWgsl,
-    constants: { ...launch.constants, x: y.type },
     read: [y, dy],
     write: [terms],
-    uniforms: [...launch.uniforms, heads, d, terms.pitch],
-    workgroups: launch.workgroups,
+    ...elementwise(p, y.rows * heads, { x: y.type }, [heads, d, terms.pitch]),
   });
   const apart = o.k !== o.v,
     like = (name: string, t: Tensor, type: ElementType): Tensor => p.tensor(name, type, t.shape);

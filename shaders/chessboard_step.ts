@@ -41,23 +41,24 @@ export function chessboardStep(
   const fits = x.type === 'f32' && x.cols === 4 && steps.type === 'f32' && steps.cols === 24;
   checkShape(fits, 'chessboard_step', 'x f32 [n, 4], steps f32 [n, 24]', x, steps);
   const [firstX, firstY] = region(quadrant).corner.map((at) => at + board.cell / 2);
-  const launch = elementwise(p, x.rows);
   p.operation({
     name: 'chessboard_step',
     source: chessboardStepWgsl,
-    constants: {
-      ...launch.constants,
-      bf16: type === 'bf16',
-      f16: type === 'f16',
-      f32: type === 'f32',
-      whole: quadrant === undefined,
-      noisy,
-      noise_stream: stepNoiseStream,
-      rounding_stream: roundingStream,
-    },
     read: [steps, step, seed],
     write: [x],
-    uniforms: [...launch.uniforms, ...[firstX, firstY, board.cell].map(f32Bits)],
-    workgroups: launch.workgroups,
+    ...elementwise(
+      p,
+      x.rows,
+      {
+        bf16: type === 'bf16',
+        f16: type === 'f16',
+        f32: type === 'f32',
+        whole: quadrant === undefined,
+        noisy,
+        noise_stream: stepNoiseStream,
+        rounding_stream: roundingStream,
+      },
+      [...[firstX, firstY, board.cell].map(f32Bits)],
+    ),
   });
 }

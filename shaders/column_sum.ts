@@ -48,34 +48,34 @@ export function columnSum(p: Recorder, x: Tensor, { columns, period, where, into
   ): void => {
     const read = index ? [of, index.index, index.position] : [of],
       parts = Math.max(1, Math.ceil(rows / each));
-    const launch = elementwise(p, parts * quads(count));
     p.operation({
       name: 'column_sum',
       source: columnSumWgsl,
-      constants: {
-        ...launch.constants,
-        x: of.type,
-        chosen: index !== undefined,
-        accumulate: into !== undefined && to === y,
-        out: read.length,
-        uniforms: read.length + 1,
-      },
       read,
       write: [to],
-      uniforms: [
-        ...launch.uniforms,
-        rows,
-        quads(count),
-        pitch / 4,
-        at / 4,
-        each,
-        where?.equals ?? 0,
-        index?.batch ?? 1,
-        index?.pitch ?? 0,
-        index?.add ?? 0,
-        index?.branch ?? 0,
-      ],
-      workgroups: launch.workgroups,
+      ...elementwise(
+        p,
+        parts * quads(count),
+        {
+          x: of.type,
+          chosen: index !== undefined,
+          accumulate: into !== undefined && to === y,
+          out: read.length,
+          uniforms: read.length + 1,
+        },
+        [
+          rows,
+          quads(count),
+          pitch / 4,
+          at / 4,
+          each,
+          where?.equals ?? 0,
+          index?.batch ?? 1,
+          index?.pitch ?? 0,
+          index?.add ?? 0,
+          index?.branch ?? 0,
+        ],
+      ),
     });
   };
   sum(x, wide, partial, first, chunk, where?.index);

@@ -2,6 +2,7 @@ import { MMARError } from '../base/error.ts';
 import type { Constants } from '../engine/preprocessor.ts';
 import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
+import { isWide } from './gpu.ts';
 
 /** Throws unless `holds`, with both operands' shapes in the message. */
 export function checkShape(holds: boolean, operation: string, wants: string, ...operands: Tensor[]): asserts holds {
@@ -26,18 +27,22 @@ export function grid(p: Recorder, count: number, size: number): [number, number]
 /**
  * How a kernel that includes lib/elements.wgsl is launched for so many elements, of which a thread takes one, or up to sixteen
  * on a CPU of wide vectors, as long as each core has some workgroups.
+ * @param constants the kernel's own
+ * @param sizes the kernel's own uniforms, behind the number of elements and how many a thread takes
  */
 export function elementwise(
   p: Recorder,
   elements: number,
-): { constants: Constants; uniforms: [number, number]; workgroups: [number, number] } {
-  const { software, subgroupSize, cores } = p.device,
-    several = software && subgroupSize >= 8,
+  constants: Constants = {},
+  sizes: number[] = [],
+): { constants: Constants; uniforms: number[]; workgroups: [number, number] } {
+  const { cores } = p.device,
+    several = isWide(p.device),
     threads = several ? 16 : 64,
     each = several ? Math.min(16, Math.max(1, Math.floor(elements / (threads * 4 * cores)))) : 1;
   return {
-    constants: { threads, several },
-    uniforms: [elements, each],
+    constants: { threads, several, ...constants },
+    uniforms: [elements, each, ...sizes],
     workgroups: grid(p, elements, threads * each),
   };
 }
@@ -50,7 +55,6 @@ export const reduceLanes = (p: Recorder): number => (p.device.software ? 8 : 64)
 
 /** Constants of a kernel that includes lib/reduce.wgsl: its `lanes`, whether they are one `subgroup`, a `lane`'s builtin. */
 export function reducing(p: Recorder): Constants {
-  const lanes = reduceLanes(p),
-    subgroup = p.device.software && p.device.subgroupSize >= lanes;
-  return { lanes, subgroup, lane: subgroup ? 'subgroup_invocation_id' : 'local_invocation_index' };
+  const subgroup = isWide(p.device);
+  return { lanes: reduceLanes(p), subgroup, lane: subgroup ? 'subgroup_invocation_id' : 'local_invocation_index' };
 }

@@ -38,15 +38,12 @@ export function crossEntropy(p: Recorder, logits: Tensor, target: Tensor, weight
     return sum(p, perRow);
   };
   return p.composite('cross_entropy', [logits], forward, (dloss) => {
-    const launch = elementwise(p, rows * (logits.pitch / 4));
     p.operation({
       name: 'cross_entropy_backward',
       source: crossEntropyBackwardWgsl,
-      constants: launch.constants,
       read: [target, weight, logSum, dloss],
       write: [logits],
-      uniforms: [...launch.uniforms, logits.pitch / 4, classes],
-      workgroups: launch.workgroups,
+      ...elementwise(p, rows * (logits.pitch / 4), {}, [logits.pitch / 4, classes]),
     });
     p.tape!.give(logits, logits);
   });

@@ -48,23 +48,24 @@ function dispatch(
   const y = p.tensor(name, x.type, x.shape),
     read = other ? [x, tensor, other] : [x, tensor],
     write = dgate ? [y, dgate] : [y];
-  const launch = elementwise(p, x.rows * (x.pitch / 4));
   p.operation({
     name,
     source: gateWgsl,
-    constants: {
-      ...launch.constants,
-      x: x.type,
-      backward,
-      other: other !== undefined,
-      out: read.length,
-      dgate: dgate ? read.length + 1 : 0,
-      uniforms: read.length + write.length,
-    },
     read,
     write,
-    uniforms: [...launch.uniforms, x.pitch / 4, tensor.pitch / 4, (firstRow * tensor.pitch + first) / 4],
-    workgroups: launch.workgroups,
+    ...elementwise(
+      p,
+      x.rows * (x.pitch / 4),
+      {
+        x: x.type,
+        backward,
+        other: other !== undefined,
+        out: read.length,
+        dgate: dgate ? read.length + 1 : 0,
+        uniforms: read.length + write.length,
+      },
+      [x.pitch / 4, tensor.pitch / 4, (firstRow * tensor.pitch + first) / 4],
+    ),
     gradient: (d) => {
       if (other) p.tape!.give(other, d);
       p.tape!.give(x, gateBackward(p, x, columns, d, sharedGradient(p, tensor)));

@@ -80,16 +80,19 @@ function gather(
 ): Tensor {
   const rowQuads = y.pitch / 4;
   for (const { part, firstRow } of table.parts()) {
-    const launch = elementwise(p, y.rows * rowQuads);
     p.operation({
       name: 'gather_rows',
       label: name,
       source: gatherRowsWgsl,
-      constants: { ...launch.constants, w: table.type, y: y.type, weights: 'table' },
       read: [part, index, position],
       write: [y],
-      uniforms: [...launch.uniforms, rowQuads, table.pitch / 4, tableRow + firstRow, part.rows, ...layout],
-      workgroups: launch.workgroups,
+      ...elementwise(p, y.rows * rowQuads, { w: table.type, y: y.type, weights: 'table' }, [
+        rowQuads,
+        table.pitch / 4,
+        tableRow + firstRow,
+        part.rows,
+        ...layout,
+      ]),
       inputs: firstRow ? [] : [table], // the whole table's gradient is one
       gradient: (dy) => {
         const tape = p.tape!,

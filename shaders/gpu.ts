@@ -25,12 +25,16 @@ export function narrowSubgroup(device: Device): number {
   return controlled && /intel/i.test(device.adapter.vendor) ? device.gpu.adapterInfo.subgroupMinSize : 0;
 }
 
+/** Whether the device is a CPU that runs eight threads or more as one vector, which is a subgroup. */
+export const isWide = ({ software, subgroupSize }: Device): boolean => software && subgroupSize >= 8;
+
 /**
  * How subgroups share `quads` that all of a workgroup's `lanes` threads want. A CPU loads an address for every thread anew, even
  * where it is the same: each thread loads some of the quads and the subgroup hands them round. Narrow ones gain nothing from it.
  */
-export function sharing({ software, subgroupSize }: Device, lanes: number, quads: number): Constants {
-  const shares = software && subgroupSize >= 8 && lanes % subgroupSize === 0;
+export function sharing(device: Device, lanes: number, quads: number): Constants {
+  const { subgroupSize } = device,
+    shares = isWide(device) && lanes % subgroupSize === 0;
   return shares ? { subgroup: subgroupSize, loads: Math.ceil(quads / subgroupSize) } : { subgroup: 0, loads: quads };
 }
 

@@ -29,15 +29,12 @@ export function groupNorm(
   const stats = statistics(p, x, groups, eps),
     y = p.tensor('group_norm', x.type, x.shape),
     groupSize = x.cols / groups;
-  const launch = elementwise(p, x.rows * (x.pitch / 4));
   p.operation({
     name: 'group_norm',
     source: groupNormWgsl,
-    constants: { ...launch.constants, x: x.type, w: weight.type, act },
     read: [x, stats, weight, bias],
     write: [y],
-    uniforms: [...launch.uniforms, x.pitch / 4, groupSize, groups],
-    workgroups: launch.workgroups,
+    ...elementwise(p, x.rows * (x.pitch / 4), { x: x.type, w: weight.type, act }, [x.pitch / 4, groupSize, groups]),
   });
   return y;
 }

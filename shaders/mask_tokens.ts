@@ -22,15 +22,12 @@ export function maskTokens(p: Recorder, x: Tensor, mask: Tensor, mask_token: Ten
     mask,
   );
   const y = p.tensor('mask_tokens', x.type, x.shape);
-  const launch = elementwise(p, x.rows * (x.pitch / 4));
   p.operation({
     name: 'mask_tokens',
     source: maskTokensWgsl,
-    constants: { ...launch.constants, x: x.type, w: pos_embed.type },
     read: [x, mask, mask_token, pos_embed],
     write: [y],
-    uniforms: [...launch.uniforms, x.pitch / 4, pos_embed.rows],
-    workgroups: launch.workgroups,
+    ...elementwise(p, x.rows * (x.pitch / 4), { x: x.type, w: pos_embed.type }, [x.pitch / 4, pos_embed.rows]),
     inputs: [x, mask_token, pos_embed],
     gradient: (dy) => {
       const tape = p.tape!;

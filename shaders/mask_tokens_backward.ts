@@ -13,15 +13,12 @@ export function maskTokensBackward(p: Recorder, dy: Tensor, mask: Tensor): Tenso
   checkShape(mask.type === 'u32' && mask.cols === dy.rows, 'mask_tokens_backward', 'a mask u32[rows]', dy, mask);
   const dx = p.tensor('mask_tokens dx', dy.type, dy.shape),
     rowQuads = dy.pitch / 4;
-  const launch = elementwise(p, dy.rows * rowQuads);
   p.operation({
     name: 'mask_tokens_backward',
     source: maskTokensBackwardWgsl,
-    constants: { ...launch.constants, x: dy.type },
     read: [dy, mask],
     write: [dx],
-    uniforms: [...launch.uniforms, rowQuads],
-    workgroups: launch.workgroups,
+    ...elementwise(p, dy.rows * rowQuads, { x: dy.type }, [rowQuads]),
   });
   return dx;
 }

@@ -2,7 +2,7 @@ import type { Device } from '../engine/device.ts';
 import type { ShaderSource } from '../engine/preprocessor.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { quads } from './common.ts';
-import { narrowSubgroup, privateBytes, registers } from './gpu.ts';
+import { isWide, narrowSubgroup, privateBytes, registers } from './gpu.ts';
 import matmulWgsl from './matmul.wgsl';
 import matmulRowsWgsl from './matmul_rows.wgsl';
 import matmulTiledWgsl from './matmul_tiled.wgsl';
@@ -93,7 +93,7 @@ function direct(
   });
 
   // Few sizes of tiles and of what is held: each is a kernel to compile, which takes the longer the more it holds.
-  if (software && subgroup >= 8 && x.rows >= leastHeldRows) {
+  if (isWide(device) && x.rows >= leastHeldRows) {
     const rows = quadsEach > 1 || x.rows < 256 ? 16 : 32,
       shared = sharing(rows, subgroup),
       elementBytes = shared.step > 1 ? 16 : 4,

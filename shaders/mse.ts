@@ -27,29 +27,23 @@ export function mse(p: Recorder, u: Tensor, target: Tensor, weight: Tensor): Ten
   );
   const forward = (): Tensor => {
     const rows = p.tensor('mse rows', 'f32', [u.rows]);
-    const launch = elementwise(p, rows.pitch);
     p.operation({
       name: 'mse',
       source: mseWgsl,
-      constants: { ...launch.constants, backward: false, uniforms: 4 },
       read: [u, target, weight],
       write: [rows],
-      uniforms: [...launch.uniforms, u.rows, u.pitch / 4],
-      workgroups: launch.workgroups,
+      ...elementwise(p, rows.pitch, { backward: false, uniforms: 4 }, [u.rows, u.pitch / 4]),
     });
     return sum(p, rows);
   };
   return p.composite('mse', [u], forward, (dloss) => {
     const du = p.tensor('mse du', 'f32', u.shape);
-    const launch = elementwise(p, u.rows * (u.pitch / 4));
     p.operation({
       name: 'mse_backward',
       source: mseWgsl,
-      constants: { ...launch.constants, backward: true, uniforms: 5 },
       read: [u, target, weight, dloss],
       write: [du],
-      uniforms: [...launch.uniforms, u.rows, u.pitch / 4],
-      workgroups: launch.workgroups,
+      ...elementwise(p, u.rows * (u.pitch / 4), { backward: true, uniforms: 5 }, [u.rows, u.pitch / 4]),
     });
     p.tape!.give(u, du);
   });

@@ -29,14 +29,18 @@ export function normalNoise(
     y,
     seeds,
   );
-  const launch = elementwise(p, y.rows * (y.pitch / 4));
   p.operation({
     name: 'normal_noise',
     source: normalNoiseWgsl,
-    constants: launch.constants,
     read: [seeds, deviation ?? seeds],
     write: [y],
-    uniforms: [...launch.uniforms, y.cols, y.pitch / 4, stream, seeds.rows, positions, Number(deviation !== undefined)],
-    workgroups: launch.workgroups,
+    ...elementwise(p, y.rows * (y.pitch / 4), {}, [
+      y.cols,
+      y.pitch / 4,
+      stream,
+      seeds.rows,
+      positions,
+      Number(deviation !== undefined),
+    ]),
   });
 }

@@ -19,14 +19,11 @@ export function placeRows(p: Recorder, x: Tensor, index: Tensor, y: Tensor, mask
     index,
     y,
   );
-  const launch = elementwise(p, index.cols * (x.pitch / 4));
   p.operation({
     name: 'place_rows',
     source: placeRowsWgsl,
-    constants: launch.constants,
     read: [x, index],
     write: [y, mask],
-    uniforms: [...launch.uniforms, x.pitch / 4],
-    workgroups: launch.workgroups,
+    ...elementwise(p, index.cols * (x.pitch / 4), {}, [x.pitch / 4]),
   });
 }

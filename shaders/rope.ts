@@ -2,7 +2,7 @@ import type { Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { checkShape, elementwise, quads } from './common.ts';
 import ropeWgsl from './rope.wgsl';
-import { ropeBackward } from './rope_backward.ts';
+import { ropeBackward, ropeSizes } from './rope_backward.ts';
 import type { LayerCache, Sequences } from './sequences.ts';
 import { zeros } from './zeros.ts';
 
@@ -55,25 +55,17 @@ export function rope(
     );
   }
   const q = into ?? p.tensor('q', qkv.type, [qkv.rows, 4 * heads * headQuads]);
-  const launch = elementwise(p, qkv.rows * rowQuads);
   p.operation({
     name: 'rope',
     source: ropeWgsl,
-    // Where half a head is whole quads, a quad meets one other.
-    constants: { ...launch.constants, x: qkv.type, whole: headDim % 8 === 0 },
     read: [qkv, inverseFrequency, seq.position],
     write: [q, cache.k, cache.v],
-    uniforms: [
-      ...launch.uniforms,
-      qkv.rows / seq.branches,
-      seq.first ?? 0,
-      heads,
-      kvHeads,
-      headQuads,
-      headDim,
-      seq.capacity,
-    ],
-    workgroups: launch.workgroups,
+    ...elementwise(
+      p,
+      qkv.rows * rowQuads,
+      { x: qkv.type, whole: headDim % 8 === 0 }, // where half a head is whole quads, a quad meets one other
+      ropeSizes(qkv, seq, { heads, kvHeads, headDim }),
+    ),
     inputs: [qkv],
     gradient: () => {
       const tape = p.tape!,

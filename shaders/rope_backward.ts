@@ -5,6 +5,17 @@ import type { Heads } from './rope.ts';
 import ropeBackwardWgsl from './rope_backward.wgsl';
 import type { LayerCache, Sequences } from './sequences.ts';
 
+/** What `rope` and its way back tell their kernels of the sizes. */
+export const ropeSizes = (qkv: Tensor, seq: Sequences, { heads, kvHeads, headDim }: Heads): number[] => [
+  qkv.rows / seq.branches,
+  seq.first ?? 0,
+  heads,
+  kvHeads,
+  quads(headDim),
+  headDim,
+  seq.capacity,
+];
+
 /**
  * What leads back from `rope`, at the position at which it ran.
  * @param qkv [branches × count, (heads + 2 kvHeads) × headDim in whole quads], what `rope` took
@@ -41,33 +52,17 @@ export function ropeBackward(
   const dqkv = p.tensor('dqkv', qkv.type, qkv.shape),
     read = dq ? [inverseFrequency, seq.position, dq] : [inverseFrequency, seq.position],
     out = read.length;
-  const launch = elementwise(p, qkv.rows * (heads + 2 * kvHeads));
   p.operation({
     name: 'rope_backward',
     source: ropeBackwardWgsl,
-    constants: {
-      ...launch.constants,
-      x: qkv.type,
-      g: dk.type,
-      dq: dq ? 2 : 0,
-      out,
-      dk: out + 1,
-      dv: out + 2,
-      uniforms: out + 3,
-    },
     read,
     write: [dqkv, dk, dv],
-    uniforms: [
-      ...launch.uniforms,
-      qkv.rows / seq.branches,
-      seq.first ?? 0,
-      heads,
-      kvHeads,
-      headQuads,
-      headDim,
-      seq.capacity,
-    ],
-    workgroups: launch.workgroups,
+    ...elementwise(
+      p,
+      qkv.rows * (heads + 2 * kvHeads),
+      { x: qkv.type, g: dk.type, dq: dq ? 2 : 0, out, dk: out + 1, dv: out + 2, uniforms: out + 3 },
+      ropeSizes(qkv, seq, { heads, kvHeads, headDim }),
+    ),
   });
   return dqkv;
 }

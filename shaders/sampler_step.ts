@@ -40,14 +40,16 @@ export function samplerStep(
   );
   const rows = x.rows / branches,
     { coefficients, step, guidance, stepNoise, chosen } = tables;
-  const launch = elementwise(p, rows * (x.pitch / 4));
   p.operation({
     name: 'sampler_step',
     source: samplerStepWgsl,
-    constants: launch.constants,
     read: [u, coefficients, step, guidance, stepNoise ?? coefficients, chosen],
     write: [x],
-    uniforms: [...launch.uniforms, x.pitch / 4, branches, offset, (stepNoise?.rows ?? 0) / coefficients.rows],
-    workgroups: launch.workgroups,
+    ...elementwise(p, rows * (x.pitch / 4), {}, [
+      x.pitch / 4,
+      branches,
+      offset,
+      (stepNoise?.rows ?? 0) / coefficients.rows,
+    ]),
   });
 }

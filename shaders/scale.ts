@@ -7,15 +7,12 @@ import scaleWgsl from './scale.wgsl';
 export function scale(p: Recorder, x: Tensor, factor: number): Tensor {
   const y = p.tensor('scale', x.type, x.shape),
     count = x.rows * (x.pitch / 4);
-  const launch = elementwise(p, count);
   p.operation({
     name: 'scale',
     source: scaleWgsl,
-    constants: { ...launch.constants, x: x.type },
     read: [x],
     write: [y],
-    uniforms: [...launch.uniforms, f32Bits(factor)],
-    workgroups: launch.workgroups,
+    ...elementwise(p, count, { x: x.type }, [f32Bits(factor)]),
     gradient: (dy) => p.tape!.give(x, scale(p, dy, factor)),
   });
   return y;

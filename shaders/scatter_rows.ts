@@ -48,15 +48,18 @@ export function scatterRows(p: Recorder, x: Tensor, at: RowIndex, y: Tensor, yRo
     workgroups: [Math.ceil(x.rows / 32)],
   });
   for (const { part, firstRow } of y.parts()) {
-    const launch = elementwise(p, x.rows * (x.pitch / 4));
     p.operation({
       name: 'scatter_rows',
       source: scatterRowsWgsl,
-      constants: { ...launch.constants, x: x.type, y: y.type },
       read: [x, links],
       write: [part],
-      uniforms: [...launch.uniforms, x.rows, x.pitch / 4, y.pitch / 4, yRow + firstRow, part.rows],
-      workgroups: launch.workgroups,
+      ...elementwise(p, x.rows * (x.pitch / 4), { x: x.type, y: y.type }, [
+        x.rows,
+        x.pitch / 4,
+        y.pitch / 4,
+        yRow + firstRow,
+        part.rows,
+      ]),
     });
   }
 }

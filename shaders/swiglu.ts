@@ -13,15 +13,12 @@ export function swiglu(p: Recorder, x: Tensor, width: number): Tensor {
   const up = roundUp(width, 4);
   checkShape(x.pitch === 2 * up, 'swiglu', `x [rows, ${2 * up}]`, x);
   const y = p.tensor('swiglu', x.type, [x.rows, width]);
-  const launch = elementwise(p, x.rows * (y.pitch / 4));
   p.operation({
     name: 'swiglu',
     source: swigluWgsl,
-    constants: { ...launch.constants, x: x.type },
     read: [x],
     write: [y],
-    uniforms: [...launch.uniforms, y.pitch / 4, x.pitch / 4, up / 4],
-    workgroups: launch.workgroups,
+    ...elementwise(p, x.rows * (y.pitch / 4), { x: x.type }, [y.pitch / 4, x.pitch / 4, up / 4]),
     gradient: (dy) => p.tape!.give(x, swigluBackward(p, x, dy)),
   });
   return y;

@@ -13,15 +13,12 @@ export function swigluBackward(p: Recorder, x: Tensor, dy: Tensor): Tensor {
   const fits = x.pitch === 2 * dy.pitch && dy.rows === x.rows && dy.type === x.type;
   checkShape(fits, 'swiglu_backward', `dy ${x.type}[${x.rows}, ${x.pitch / 2}]`, x, dy);
   const dx = p.tensor('swiglu dx', x.type, x.shape);
-  const launch = elementwise(p, x.rows * (dy.pitch / 4));
   p.operation({
     name: 'swiglu_backward',
     source: swigluBackwardWgsl,
-    constants: { ...launch.constants, x: x.type },
     read: [x, dy],
     write: [dx],
-    uniforms: [...launch.uniforms, dy.pitch / 4, x.pitch / 4, dy.pitch / 4],
-    workgroups: launch.workgroups,
+    ...elementwise(p, x.rows * (dy.pitch / 4), { x: x.type }, [dy.pitch / 4, x.pitch / 4, dy.pitch / 4]),
   });
   return dx;
 }

@@ -19,15 +19,12 @@ export function timeEmbedding(p: Recorder, t: Tensor, frequency: Tensor, type: E
     frequency,
   );
   const y = p.tensor('time_embedding', type, [t.cols, 2 * half]);
-  const launch = elementwise(p, t.cols * (half / 2));
   p.operation({
     name: 'time_embedding',
     source: timeEmbeddingWgsl,
-    constants: { ...launch.constants, y: type },
     read: [t, frequency],
     write: [y],
-    uniforms: [...launch.uniforms, half],
-    workgroups: launch.workgroups,
+    ...elementwise(p, t.cols * (half / 2), { y: type }, [half]),
   });
   return y;
 }

@@ -10,16 +10,13 @@ import transposeWgsl from './transpose.wgsl';
  */
 export function transpose(p: Recorder, x: Tensor): Tensor {
   const y = p.tensor('transpose', x.type, [x.cols, x.rows]);
-  const launch = elementwise(p, (x.pitch / 4) * (y.pitch / 4));
   p.operation({
     name: 'transpose',
     label: x.name,
     source: transposeWgsl,
-    constants: { ...launch.constants, x: x.type },
     read: [x],
     write: [y],
-    uniforms: [...launch.uniforms, x.rows, x.cols, x.pitch / 4, y.pitch / 4],
-    workgroups: launch.workgroups,
+    ...elementwise(p, (x.pitch / 4) * (y.pitch / 4), { x: x.type }, [x.rows, x.cols, x.pitch / 4, y.pitch / 4]),
   });
   return y;
 }

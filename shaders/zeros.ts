@@ -7,15 +7,12 @@ import zerosWgsl from './zeros.wgsl';
 export function zeros(p: Recorder, y: Tensor): Tensor {
   for (const { part } of y.parts()) {
     const quads = Math.ceil(part.bytes / 16); // buffers end in whole ones
-    const launch = elementwise(p, quads);
     p.operation({
       name: 'zeros',
       source: zerosWgsl,
-      constants: launch.constants,
       read: [],
       write: [part],
-      uniforms: launch.uniforms,
-      workgroups: launch.workgroups,
+      ...elementwise(p, quads),
     });
   }
   return y;
