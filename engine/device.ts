@@ -22,6 +22,8 @@ export class Device {
   flopAtOnce: number;
   /** Of the processor, which do the work of a software adapter. */
   readonly cores: number;
+  /** Threads of a subgroup where the device has subgroups, all of one size; else 0. */
+  readonly subgroupSize: number;
   private failure: MMARError | undefined;
   private destroyed = false;
 
@@ -29,14 +31,20 @@ export class Device {
   constructor(
     readonly gpu: GPUDevice,
     readonly adapter: AdapterDescription,
-    { maxBinding = Infinity, answer, cores = 1 }: { maxBinding?: number; answer?: number; cores?: number } = {},
+    {
+      maxBinding = Infinity,
+      answer,
+      cores = 1,
+      pipelines = new Pipelines(gpu),
+    }: { maxBinding?: number; answer?: number; cores?: number; pipelines?: Pipelines } = {},
   ) {
     this.memory = new Memory(gpu);
-    this.pipelines = new Pipelines(gpu);
+    this.pipelines = pipelines;
     this.queue = new Queue(gpu, () => this.check(), { slice: this.software ? 0.1 : 0.02, answer });
     this.flopAtOnce = flopAtOnce(adapter);
     this.limits = gpu.limits;
     this.cores = cores;
+    this.subgroupSize = subgroupSizeOf(gpu);
     this.maxBinding = Math.min(maxBinding, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
     gpu.addEventListener('uncapturederror', ({ error }) => {
       this.failure ??= new MMARError('device', `GPU: ${this.explain(error)}`);
@@ -83,12 +91,6 @@ export class Device {
 
   get software(): boolean {
     return this.adapter.kind === 'software';
-  }
-
-  /** Threads of a subgroup where the device has subgroups, all of one size; else 0. */
-  get subgroupSize(): number {
-    const { subgroupMinSize: least, subgroupMaxSize: most } = this.gpu.adapterInfo;
-    return this.gpu.features.has('subgroups') && least === most ? least : 0;
   }
 
   /** Throws what went wrong on the device: it was closed or lost, or something was used wrongly. */
@@ -214,6 +216,11 @@ export class Device {
     this.destroyed = true;
     this.gpu.destroy();
   }
+}
+
+function subgroupSizeOf({ adapterInfo, features }: GPUDevice): number {
+  const { subgroupMinSize: least, subgroupMaxSize: most } = adapterInfo;
+  return features.has('subgroups') && least === most ? least : 0;
 }
 
 /**

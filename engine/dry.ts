@@ -1,5 +1,6 @@
 import type { AdapterDescription } from './adapter.ts';
 import { Device } from './device.ts';
+import { Pipelines } from './pipeline.ts';
 
 /** What WebGPU guarantees everywhere: the limits of a plan for no adapter in particular. */
 export const guaranteed = {
@@ -40,14 +41,23 @@ export function dryDevice(
   { maxBinding = Infinity, capacity = Infinity, limits = {} as Partial<typeof guaranteed> } = {},
 ): DryDevice {
   const live = new Set<{ label: string; size: number }>();
-  const device = new Device(dryGPU(like?.gpu, live, capacity, { ...guaranteed, ...limits }), like?.adapter ?? nobody, {
+  const gpu = dryGPU(like?.gpu, live, capacity, { ...guaranteed, ...limits });
+  const device = new Device(gpu, like?.adapter ?? nobody, {
     maxBinding: Math.min(maxBinding, like?.maxBinding ?? Infinity),
     cores: like?.cores,
+    pipelines: new NoPipelines(gpu),
   });
   return {
     device,
     held: (label) => [...live].reduce((sum, buffer) => sum + (label.test(buffer.label) ? buffer.size : 0), 0),
   };
+}
+
+/** Shaders are not even expanded. */
+class NoPipelines extends Pipelines {
+  override get(): Promise<GPUComputePipeline> {
+    return Promise.resolve({} as GPUComputePipeline);
+  }
 }
 
 function dryGPU(
@@ -113,9 +123,6 @@ function dryGPU(
     createPipelineLayout: object,
     createQuerySet: object,
     createCommandEncoder: () => encoder,
-    createShaderModule: () => ({ getCompilationInfo: async () => ({ messages: [] }) }),
-    createComputePipelineAsync: async () => ({}),
-    createComputePipeline: object,
     pushErrorScope: (filter: GPUErrorFilter) => void scopes.push({ filter, failed: false }),
     popErrorScope() {
       const { failed } = scopes.pop()!;

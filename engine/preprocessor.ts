@@ -39,6 +39,12 @@ interface Line extends Place {
   text: string;
 }
 
+/** A line as it was written: its text between constants' names, by turns. */
+interface WrittenLine extends Place {
+  parts: string[];
+  directive: boolean;
+}
+
 /**
  * Expands a shader's source:
  * - `#include "NAME"` takes in another file, once;
@@ -51,9 +57,11 @@ interface Line extends Place {
  * Throws a `SourceError` at what cannot be expanded.
  */
 export function preprocess(source: ShaderSource, constants: Constants = {}): Expanded {
-  const all = unroll(choose(include(source, new Set()), constants)),
-    enables = ({ text }: Line): boolean => /^\s*enable\b/.test(text),
-    lines = [...all.filter(enables), ...all.filter((line) => !enables(line))];
+  const enables: Line[] = [],
+    others: Line[] = [];
+  for (const line of unroll(choose(linesOf(source), constants)))
+    (/^\s*enable\b/.test(line.text) ? enables : others).push(line);
+  const lines = [...enables, ...others];
   return {
     code: lines.map(({ text }) => `${text}\n`).join(''),
     places: lines.map(({ file, line }) => ({ file, line })),
@@ -61,6 +69,26 @@ export function preprocess(source: ShaderSource, constants: Constants = {}): Exp
 }
 
 const fault = ({ file, line }: Place, message: string): SourceError => new SourceError({ file, line }, message);
+
+const written = new WeakMap<ShaderSource, WrittenLine[]>();
+
+/** A source's lines with all that it takes in: read once, whatever constants it is expanded with. */
+function linesOf(source: ShaderSource): WrittenLine[] {
+  const known = written.get(source);
+  if (known) return known;
+  const lines = include(source, new Set());
+  checkBranches(lines);
+  const made = lines.map(
+    ({ file, line, text }): WrittenLine => ({
+      file,
+      line,
+      parts: text.split(/\$\{\s*(\w+)\s*\}/),
+      directive: /^\s*#(if|elif|else|endif)\b/.test(text),
+    }),
+  );
+  written.set(source, made);
+  return made;
+}
 
 function include(source: ShaderSource, seen: Set<string>): Line[] {
   const { file, text, includes = {} } = source;
@@ -98,24 +126,27 @@ function checkBranches(lines: Line[]): void {
 }
 
 /** Lines that `#if` leaves, constants filled in. A mark before each line tells its place behind wgsl-preprocessor. */
-function choose(lines: Line[], constants: Constants): Line[] {
-  checkBranches(lines);
+function choose(lines: WrittenLine[], constants: Constants): Line[] {
   const strings = [''],
     values: unknown[] = [];
   lines.forEach((line, n) => {
-    const directive = /^\s*#(if|elif|else|endif)\b/.exec(line.text),
-      [first, ...rest] = line.text.split(/\$\{\s*(\w+)\s*\}/);
+    const { directive, parts } = line,
+      [first] = parts;
     strings[strings.length - 1] += directive ? first.trimStart() : `\u0001${n}\u0002${first}`;
-    for (let i = 0; i < rest.length; i += 2) {
-      if (!(rest[i] in constants) && !directive) throw fault(line, `the constant ${rest[i]} is not given`);
-      values.push(constants[rest[i]]);
-      strings.push(directive ? rest[i + 1].trimEnd() : rest[i + 1]);
+    for (let i = 1; i < parts.length; i += 2) {
+      const [name, after] = parts.slice(i, i + 2);
+      if (!(name in constants) && !directive) throw fault(line, `the constant ${name} is not given`);
+      values.push(constants[name]);
+      strings.push(directive ? after.trimEnd() : after);
     }
     strings[strings.length - 1] += '\n';
   });
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the marks, which no source holds
   const marked = /\u0001(\d+)\u0002(.*)/g;
-  return [...wgsl(strings, ...values).matchAll(marked)].map(([, n, text]) => ({ ...lines[Number(n)], text }));
+  return [...wgsl(strings, ...values).matchAll(marked)].map(([, n, text]) => {
+    const { file, line } = lines[Number(n)];
+    return { file, line, text };
+  });
 }
 
 function unroll(lines: Line[]): Line[] {
@@ -133,8 +164,9 @@ function unroll(lines: Line[]): Line[] {
     const end = endOf(lines, i);
     const body = unroll(lines.slice(i + 1, end)),
       values = /^\d+$/.test(list) ? Array.from({ length: Number(list) }, (_, n) => String(n)) : list.split(' ');
+    const mark = `#${name}`;
     for (const value of values)
-      for (const copy of body) out.push({ ...copy, text: copy.text.replaceAll(`#${name}`, value) });
+      for (const { file, line, text } of body) out.push({ file, line, text: text.replaceAll(mark, value) });
     i = end;
   }
   return out;

@@ -4,6 +4,7 @@ import { roundUp, type Tensor } from './tensor.ts';
 /** A piece of the host's memory that the device copies from. */
 interface Slot {
   buffer: GPUBuffer;
+  /** As much of it as was asked for. */
   bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -12,8 +13,9 @@ interface Slot {
  * memory is asked for as one goes. `take` waits until a buffer is free, which keeps the host from running ahead.
  */
 export class Uploads {
-  private readonly free: Slot[] = [];
-  private readonly waiting: ((slot: Slot) => void)[] = [];
+  /** Mapped. */
+  private readonly free: GPUBuffer[] = [];
+  private readonly waiting: ((buffer: GPUBuffer) => void)[] = [];
   private readonly buffers = new Set<GPUBuffer>();
 
   constructor(
@@ -24,18 +26,21 @@ export class Uploads {
 
   /** The memory for that many bytes; what stood there before is still there. */
   async take(bytes: number): Promise<Slot> {
-    let slot = this.free.pop();
-    if (!slot)
-      slot =
+    let buffer = this.free.pop();
+    if (!buffer)
+      buffer =
         this.buffers.size < this.slots
           ? this.make(Math.max(bytes, this.slotBytes))
-          : await new Promise<Slot>((resolve) => this.waiting.push(resolve));
-    if (slot.bytes.length < bytes) {
+          : await new Promise<GPUBuffer>((resolve) => this.waiting.push(resolve));
+    if (buffer.size < bytes) {
       // a single row may be longer than a slot
-      this.drop(slot);
-      slot = this.make(bytes);
+      this.drop(buffer);
+      buffer = this.make(bytes);
     }
-    return slot;
+    // No more than is asked for: engines count what is mapped as memory of theirs, and collect garbage to have it back. Of a
+    // device that was lost or closed nothing is mapped; whoever waited looks at the device next.
+    const range = buffer.mapState === 'mapped' ? buffer.getMappedRange(0, roundUp(bytes, 16)) : new ArrayBuffer(bytes);
+    return { buffer, bytes: new Uint8Array(range, 0, bytes) };
   }
 
   /** Copies the first `rows` rows of a slot into a tensor from `firstRow` on, in the order of the queue; the slot returns by itself. */
@@ -59,13 +64,8 @@ export class Uploads {
         );
     }
     gpu.queue.submit([encoder.finish()]);
-    buffer.mapAsync(GPUMapMode.WRITE).then(
-      () => this.give({ buffer, bytes: new Uint8Array(buffer.getMappedRange()) }),
-      () => {
-        // Lost or closed: whoever waits looks at the device next.
-        this.give(slot);
-      },
-    );
+    const give = () => this.give(buffer);
+    buffer.mapAsync(GPUMapMode.WRITE).then(give, give);
   }
 
   /** Lets go of all slots; none may be written to any more. */
@@ -74,7 +74,7 @@ export class Uploads {
     this.buffers.clear();
   }
 
-  private make(bytes: number): Slot {
+  private make(bytes: number): GPUBuffer {
     const buffer = this.device.gpu.createBuffer({
       label: 'upload',
       size: roundUp(bytes, 16),
@@ -82,17 +82,17 @@ export class Uploads {
       mappedAtCreation: true,
     });
     this.buffers.add(buffer);
-    return { buffer, bytes: new Uint8Array(buffer.getMappedRange()) };
+    return buffer;
   }
 
-  private drop({ buffer }: Slot): void {
+  private drop(buffer: GPUBuffer): void {
     this.buffers.delete(buffer);
     buffer.destroy();
   }
 
-  private give(slot: Slot): void {
+  private give(buffer: GPUBuffer): void {
     const next = this.waiting.shift();
-    if (next) next(slot);
-    else this.free.push(slot);
+    if (next) next(buffer);
+    else this.free.push(buffer);
   }
 }

@@ -1,6 +1,6 @@
 import { checkCancelled, MMARError } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
-import type { Recorder } from '../engine/program.ts';
+import type { Program, Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { Workspace } from '../engine/workspace.ts';
 import { repeatRows } from '../shaders/gather_rows.ts';
@@ -119,18 +119,15 @@ export class MaskedAR implements Drawing {
     const knownAfter = [0, ...hiddenAfter(L, iterations).map((hidden) => L - hidden)];
     // With more iterations than tokens some draw none.
     const drawing = knownAfter.flatMap((next, k) => (next > (knownAfter[k - 1] ?? next) ? [k] : []));
-    await this.begin(input, settings, signal);
+    await this.begin(input, settings, knownAfter[drawing[0]], signal);
     for (const [i, k] of drawing.entries()) {
       const [known, next] = [knownAfter[k - 1], knownAfter[k]],
         after = drawing[i + 1];
       const drawn = pictures.map(({ order }) => order.slice(known, next));
       const guidance = guidanceAt(settings.cfg, settings.cfg_schedule, next, L);
       const chosen = Uint32Array.from(drawn.flatMap((positions, i) => Array.from(positions, (at) => i * L + at)));
-      await this.device.queue.run(await this.workspace.program('image', (p) => this.imagePass(p)), signal);
-      if (after !== undefined) {
-        const count = pictures.length * (knownAfter[after] - next);
-        this.head.expect(count, { known: next, total: L }).catch(() => {}); // whoever needs it hears of it
-      }
+      await this.device.queue.run(await this.imageProgram(), signal);
+      if (after !== undefined) this.expect(pictures.length, next, knownAfter[after]);
       await this.head.draw({ chosen, guidance, known, total: L }, signal);
       await this.device.queue.pace(signal);
       yield { iteration: k, iterations, drawn, known: next, total: L, guidance };
@@ -142,6 +139,7 @@ export class MaskedAR implements Drawing {
   private async begin(
     { before, uncond, pictures }: DrawingInput,
     settings: DrawingSettings,
+    firstKnown: number,
     signal?: AbortSignal,
   ): Promise<void> {
     checkCancelled(signal);
@@ -149,9 +147,23 @@ export class MaskedAR implements Drawing {
     for (const { order } of pictures) checkOrder(order, L);
     this.workspace.write(this.mask, new Uint32Array(pictures.length * L).fill(1));
     this.workspace.write(this.tokens, new Float32Array(pictures.length * L * d));
-    await this.head.begin(pictures, settings, signal);
+    const noise = this.head.begin(pictures, settings, signal);
+    // What comes behind the text is compiled while the text is read.
+    this.imageProgram().catch(() => {});
+    this.expect(pictures.length, 0, firstKnown);
+    await noise;
     for (const [group, text] of [before, uncond].slice(0, this.shape.branches).entries())
       await this.sequence.read([{ ids: [...text, this.parts.llm.image_start] }], { group, signal });
+  }
+
+  /** Has made in time what the iteration from `known` to `next` tokens of each picture takes; whoever needs it hears what fails. */
+  private expect(pictures: number, known: number, next: number): void {
+    const [total] = this.parts.imageShape;
+    this.head.expect(pictures * (next - known), { known, total }).catch(() => {});
+  }
+
+  private imageProgram(): Promise<Program> {
+    return this.workspace.program('image', (p) => this.imagePass(p));
   }
 
   /** What is known so far, through EmbeddingViT and LLM, but for what the last layer does for the positions to draw alone. */
