@@ -106,8 +106,8 @@ function direct(
   const wide = quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
     narrow = software && subgroup === 4 && quadsEach === 1 ? 16 : 8,
     even = evenTile(Math.max(1, x.rows), subgroup < 8 ? narrow : wide),
-    /** Few sizes, so that another prompt compiles nothing anew; and four threads take a row each where there are enough. */
-    tile_m = even > 2 && (subgroup === 4 || x.rows < leastHeldRows) ? 4 * Math.ceil(even / 4) : even;
+    /** Four threads take a row each where there are enough. */
+    tile_m = subgroup === 4 && even >= 4 ? 4 * Math.ceil(even / 4) : even;
   // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
   const threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8;
   return candidate(threads, tile_m, sharing(tile_m, subgroup <= threads ? subgroup : 0));
