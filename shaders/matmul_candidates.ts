@@ -53,6 +53,9 @@ export const isCrowded = (weights: Tensor, others: (Tensor | undefined)[]): bool
 /** Rows from which on a CPU's workgroups hold x. */
 const leastHeldRows = 64;
 
+/** Multiplications, a few milliseconds of a CPU, up to which compiling for one more number of rows takes longer than it gains. */
+const leastWork = 2 ** 23;
+
 const eight = 'vec4<u32>',
   /** Constants of a kernel that reads x and w by eights: two quads at each step of k. */
   byEights = { eights: true, step: 2, stride: 1, x_element: eight, stored: eight, loaded: eight };
@@ -106,8 +109,9 @@ function direct(
   const wide = quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
     narrow = software && subgroup === 4 && quadsEach === 1 ? 16 : 8,
     even = evenTile(Math.max(1, x.rows), subgroup < 8 ? narrow : wide),
-    /** Four threads take a row each where there are enough. */
-    tile_m = subgroup === 4 && even >= 4 ? 4 * Math.ceil(even / 4) : even;
+    little = x.rows < leastHeldRows && x.rows * x.cols * n <= leastWork,
+    /** Few sizes for little work, such as prompts of a small model; and four threads take a row each. */
+    tile_m = (subgroup === 4 || little) && even >= 4 ? 4 * Math.ceil(even / 4) : even;
   // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
   const threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8;
   return candidate(threads, tile_m, sharing(tile_m, subgroup <= threads ? subgroup : 0));
