@@ -1,6 +1,7 @@
 import type { MMARError } from '../base/error.ts';
 import type { Picture } from '../base/platform.ts';
 import type { Device } from '../engine/device.ts';
+import type { Program } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { Workspace } from '../engine/workspace.ts';
 import { pictureToPixels } from '../loaders/image.ts';
@@ -75,19 +76,28 @@ export class ImageCodec {
    */
   decode(tokens: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array> {
     return this.turns.during(async () => {
-      const { device, decoder } = this;
-      this.input ??= decoder.tensor('tokens to decode', 'f32', this.system.imageShape);
-      const input = this.input;
-      const program = await decoder.program('decode', (p) => {
-        p.part('decode');
-        this.pixels = p.keep(this.system.image_tokenizer.decode(p, input));
-      });
-      decoder.write(input, tokens);
+      const { device, decoder } = this,
+        program = await this.decoding();
+      decoder.write(this.input!, tokens);
       await device.queue.run(program, signal);
       const rows = await device.read(this.pixels!);
       await device.queue.idle();
       return rowsToPlanes(rows, this.system.config.image_tokenizer.in_channels);
     }, signal);
+  }
+
+  /** Has what decoding takes compiled in time; whoever decodes hears of what fails. */
+  expectDecoding(): void {
+    this.decoding().catch(() => {});
+  }
+
+  private async decoding(): Promise<Program> {
+    this.input ??= this.decoder.tensor('tokens to decode', 'f32', this.system.imageShape);
+    const { input } = this;
+    return this.decoder.program('decode', (p) => {
+      p.part('decode');
+      this.pixels = p.keep(this.system.image_tokenizer.decode(p, input));
+    });
   }
 
   /** Waits for what runs, refuses what waits, and gives all memory back. */

@@ -239,6 +239,7 @@ export class MMAR implements Model {
     checkDrawing(input, settings, this.system);
     let last: GenerateStep | undefined;
     for await (const step of this.drawer.draw(input, settings, signal)) {
+      this.codec.expectDecoding();
       last = step;
       yield step;
     }

@@ -111,11 +111,16 @@ export class Sequence {
       this.workspace.write(this.seed, seedWords(next.seed));
       this.workspace.write(this.sampling, [next.temperature, next.top_p]);
     }
-    const passes = this.passes(items.slice(kept));
+    const passes = this.passes(items.slice(kept)),
+      isSampled = (i: number): boolean => next !== undefined && i === passes.length - 1;
+    if (!observe) {
+      // What is needed soon compiles beside what is needed first; whoever needs it hears of what fails.
+      for (const [i, pass] of passes.entries()) this.program(pass, group, isSampled(i)).catch(() => {});
+      if (next) this.text(1, 0, true).catch(() => {});
+    }
     for (const [i, pass] of passes.entries()) {
-      const sampled = next !== undefined && i === passes.length - 1;
-      if (sampled && typeof pass === 'number') this.workspace.write(this.last, [pass - 1]);
-      await this.run(pass, group, sampled, observe, signal);
+      if (isSampled(i) && typeof pass === 'number') this.workspace.write(this.last, [pass - 1]);
+      await this.run(pass, group, isSampled(i), observe, signal);
     }
     this.known[group] = items;
     this.positions.fill(this.lengthOf(items), group * this.copies, (group + 1) * this.copies);
@@ -203,9 +208,9 @@ export class Sequence {
     observe: ReadOptions['observe'],
     signal?: AbortSignal,
   ): Promise<void> {
+    if (typeof pass !== 'number') this.showImage(pass);
     if (observe) return this.observed(pass, group, observe, signal);
-    const program = typeof pass === 'number' ? await this.text(pass, group, sampled) : await this.picture(pass, group);
-    await this.device.queue.run(program, signal);
+    await this.device.queue.run(await this.program(pass, group, sampled), signal);
   }
 
   private async observed(
@@ -216,7 +221,6 @@ export class Sequence {
   ): Promise<void> {
     const { device } = this;
     let hidden!: Tensor;
-    if (typeof pass !== 'number') this.showImage(pass);
     const program = await device.record('observed', (p) => {
       hidden = p.keep(typeof pass === 'number' ? this.textPass(p, pass, group) : this.imagePass(p, group));
     });
@@ -253,14 +257,14 @@ export class Sequence {
     sampleToken(p, logits, this.seed, this.context, llm.vocab_size, this.sampling);
   }
 
-  private picture(image: ImageTokens, group: number): Promise<Program> {
-    this.showImage(image);
+  private program(pass: Item, group: number, sampled: boolean): Promise<Program> {
+    if (typeof pass === 'number') return this.text(pass, group, sampled);
     return this.workspace.program(`image of ${group}`, (p) => void this.imagePass(p, group));
   }
 
   private imagePass(p: Recorder, group: number): Tensor {
     const rows = this.rowsOf(group);
-    const { tokens, mask } = this.image!;
+    const { tokens, mask } = this.shown();
     const visual = this.options.sight!.embed(p, tokens, mask);
     p.part('LLM');
     const hidden = this.llm.forward(p, visual, rows, 'image');
@@ -268,14 +272,20 @@ export class Sequence {
     return hidden;
   }
 
-  private showImage({ tokens, mask }: ImageTokens): void {
+  /** Where an image that is read stands. */
+  private shown(): NonNullable<typeof this.image> {
     const [L, d] = this.options.sight!.imageShape;
     this.image ??= {
       tokens: this.workspace.tensor('tokens', 'f32', [L, d]),
       mask: this.workspace.tensor('mask', 'u32', [L]),
     };
-    this.workspace.write(this.image.tokens, tokens);
-    this.workspace.write(this.image.mask, mask ?? new Uint32Array(L));
+    return this.image;
+  }
+
+  private showImage({ tokens, mask }: ImageTokens): void {
+    const shown = this.shown();
+    this.workspace.write(shown.tokens, tokens);
+    this.workspace.write(shown.mask, mask ?? new Uint32Array(shown.mask.cols));
   }
 
   private rowsOf(group: number): Context & { first: number } {

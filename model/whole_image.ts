@@ -1,6 +1,6 @@
 import { checkCancelled } from '../base/error.ts';
 import type { Device } from '../engine/device.ts';
-import type { Recorder } from '../engine/program.ts';
+import type { Program, Recorder } from '../engine/program.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { Workspace } from '../engine/workspace.ts';
 import { advance } from '../shaders/advance.ts';
@@ -61,14 +61,14 @@ export class WholeImageDrawing implements Drawing {
   }
 
   async *run(input: DrawingInput, settings: DrawingSettings, signal?: AbortSignal): AsyncGenerator<DrawingStep> {
-    const { device, workspace } = this;
+    const { device } = this;
     const [L] = this.parts.imageShape;
     const steps = mostSteps(settings.steps);
     const everywhere = Uint32Array.from({ length: L }, (_, i) => i);
     await this.begin(input, settings, signal);
     for (let step = 1; step <= steps; step++) {
       const last = step === steps;
-      await device.queue.run(await workspace.program('step', (p) => this.step(p)), signal);
+      await device.queue.run(await this.stepProgram(), signal);
       await device.queue.pace(signal);
       yield {
         iteration: step,
@@ -114,6 +114,7 @@ export class WholeImageDrawing implements Drawing {
       repeatRows(p, tables.noise, this.everywhere, this.shape.branches, this.x),
     );
     await device.queue.run(begin, signal);
+    this.stepProgram().catch(() => {}); // compiled while the text is read; whoever needs it hears of what fails
     await this.read([before, uncond].slice(0, this.shape.branches), signal);
   }
 
@@ -121,6 +122,10 @@ export class WholeImageDrawing implements Drawing {
     const { image_start } = this.parts.llm;
     for (const [group, text] of texts.entries())
       await this.sequence.read([{ ids: [...text, image_start] }], { group, signal });
+  }
+
+  private stepProgram(): Promise<Program> {
+    return this.workspace.program('step', (p) => this.step(p));
   }
 
   /** One sampler step of every row. */
