@@ -70,6 +70,8 @@ export function preprocess(source: ShaderSource, constants: Constants = {}): Exp
 
 const fault = ({ file, line }: Place, message: string): SourceError => new SourceError({ file, line }, message);
 
+const conditional = /^\s*#(if|elif|else|endif)\b/;
+
 const written = new WeakMap<ShaderSource, WrittenLine[]>();
 
 /** A source's lines with all that it takes in: read once, whatever constants it is expanded with. */
@@ -83,7 +85,7 @@ function linesOf(source: ShaderSource): WrittenLine[] {
       file,
       line,
       parts: text.split(/\$\{\s*(\w+)\s*\}/),
-      directive: /^\s*#(if|elif|else|endif)\b/.test(text),
+      directive: conditional.test(text),
     }),
   );
   written.set(source, made);
@@ -108,7 +110,7 @@ function include(source: ShaderSource, seen: Set<string>): Line[] {
 function checkBranches(lines: Line[]): void {
   const open: { line: Line; last: boolean }[] = [];
   for (const line of lines) {
-    const [, directive] = /^\s*#(if|elif|else|endif)\b/.exec(line.text) ?? [];
+    const [, directive] = conditional.exec(line.text) ?? [];
     if (!directive) continue;
     if (/^(if|elif)$/.test(directive) && !/if\s+\$\{\s*\w+\s*\}/.test(line.text))
       throw fault(line, `want #${directive} \${CONSTANT}`);

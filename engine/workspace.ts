@@ -24,7 +24,10 @@ export class Workspace {
     this.device.write(tensor, packRows(tensor.type, tensor.cols, values));
   }
 
-  /** The program of that name; a recording that fails is thrown to all that wait for it, and tried again next time. */
+  /**
+   * The program of that name; a recording that fails is thrown to all that wait for it, and tried again next time. Nobody need
+   * wait: asked for ahead of its turn, it compiles meanwhile.
+   */
   program(key: string, record: (p: Recorder) => void): Promise<Program> {
     const program = this.programs.get(key) ?? this.device.record(key, record);
     this.programs.delete(key);

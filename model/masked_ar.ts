@@ -149,7 +149,7 @@ export class MaskedAR implements Drawing {
     this.workspace.write(this.tokens, new Float32Array(pictures.length * L * d));
     const noise = this.head.begin(pictures, settings, signal);
     // What comes behind the text is compiled while the text is read.
-    this.imageProgram().catch(() => {});
+    void this.imageProgram();
     this.expect(pictures.length, 0, firstKnown);
     await noise;
     for (const [group, text] of [before, uncond].slice(0, this.shape.branches).entries())

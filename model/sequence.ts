@@ -114,9 +114,9 @@ export class Sequence {
     const passes = this.passes(items.slice(kept)),
       isSampled = (i: number): boolean => next !== undefined && i === passes.length - 1;
     if (!observe) {
-      // What is needed soon compiles beside what is needed first; whoever needs it hears of what fails.
-      for (const [i, pass] of passes.entries()) this.program(pass, group, isSampled(i)).catch(() => {});
-      if (next) this.text(1, 0, true).catch(() => {});
+      // What is needed soon compiles beside what is needed first.
+      for (const [i, pass] of passes.entries()) void this.program(pass, group, isSampled(i));
+      if (next) void this.text(1, 0, true);
     }
     for (const [i, pass] of passes.entries()) {
       if (isSampled(i) && typeof pass === 'number') this.workspace.write(this.last, [pass - 1]);

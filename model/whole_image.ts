@@ -114,7 +114,7 @@ export class WholeImageDrawing implements Drawing {
       repeatRows(p, tables.noise, this.everywhere, this.shape.branches, this.x),
     );
     await device.queue.run(begin, signal);
-    this.stepProgram().catch(() => {}); // compiled while the text is read; whoever needs it hears of what fails
+    void this.stepProgram(); // compiled while the text is read
     await this.read([before, uncond].slice(0, this.shape.branches), signal);
   }
 
