@@ -53,8 +53,13 @@ export function elementwise(
  */
 export const reduceLanes = (p: Recorder): number => (p.device.software ? 8 : 64);
 
-/** Constants of a kernel that includes lib/reduce.wgsl: its `lanes`, whether they are one `subgroup`, a `lane`'s builtin. */
+/** Constants of a kernel that includes lib/reduce.wgsl: its `lanes`, whether they are `few` or one `subgroup`, a `lane`'s builtin. */
 export function reducing(p: Recorder): Constants {
   const subgroup = isWide(p.device);
-  return { lanes: reduceLanes(p), subgroup, lane: subgroup ? 'subgroup_invocation_id' : 'local_invocation_index' };
+  return {
+    lanes: reduceLanes(p),
+    few: p.device.software,
+    subgroup,
+    lane: subgroup ? 'subgroup_invocation_id' : 'local_invocation_index',
+  };
 }

@@ -68,6 +68,7 @@ export function denoiseStep(
     write: [x, h],
     constants: {
       lanes: reduceLanes(p),
+      few: p.device.software,
       x: h.type,
       w: final.weight.type,
       branches,

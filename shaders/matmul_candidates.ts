@@ -108,12 +108,15 @@ function direct(
   // quads run out of registers.
   const wide = quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
     narrow = software && subgroup === 4 && quadsEach === 1 ? 16 : 8,
-    even = evenTile(Math.max(1, x.rows), subgroup < 8 ? narrow : wide),
-    little = x.rows < leastHeldRows && x.rows * x.cols * n <= leastWork,
-    /** Few sizes for little work, such as prompts of a small model; and four threads take a row each. */
-    tile_m = (subgroup === 4 || little) && even >= 4 ? 4 * Math.ceil(even / 4) : even;
-  // Long workgroups have less overhead, but none may idle, and there must be enough of them for all cores to end together.
-  const threads = [64, 32, 16].find((t) => across % t === 0 && (across / t) * Math.ceil(x.rows / tile_m) >= 64) ?? 8;
+    most = subgroup < 8 ? narrow : wide,
+    even = evenTile(Math.max(1, x.rows), most),
+    little = x.rows < leastHeldRows && x.rows * x.cols * n <= leastWork;
+  // Four threads take a row each. Little work, such as a small model's prompts, has few sizes; fewest where no compiler's work is
+  // kept, which is SwiftShader's.
+  let tile_m = even;
+  if (subgroup === 4 && little && even > 4) tile_m = most;
+  else if ((subgroup === 4 || little) && even >= 4) tile_m = 4 * Math.ceil(even / 4);
+  const threads = software ? Math.max(8, subgroup) : 64;
   return candidate(threads, tile_m, sharing(tile_m, subgroup <= threads ? subgroup : 0));
 }
 

@@ -9,6 +9,19 @@ fn workgroup_sum(x: f32, lane: u32) -> f32 {
 #endfor
   return ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7));
 }
+#elif ${few}
+var<workgroup> partial: array<f32, 8>;
+
+// On a CPU a barrier is dearer than what it saves: each of eight threads adds up all.
+fn workgroup_sum(x: f32, lane: u32) -> f32 {
+  partial[lane] = x;
+  workgroupBarrier();
+#for l in 8
+  let p#l = partial[#l];
+#endfor
+  workgroupBarrier();
+  return ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7));
+}
 #else
 var<workgroup> partial: array<f32, ${lanes}>;
 
