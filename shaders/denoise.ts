@@ -110,7 +110,8 @@ export function denoise(
       Math.min(mostBands, Math.floor(privateBytes / bandBytes(head))),
     );
   const rows = each * branches,
-    turns = [2, 4, 8].find((n) => n >= rows)! * (lanes / sumParts); // in which sums reach their rows
+    turns = [2, 4, 8].find((n) => n >= rows)! * (lanes / sumParts), // in which sums reach their rows
+    givers = lanes / turns;
   const read = [modulation, weights, vectors, coefficients, step, guidance];
   if (stepNoise) read.push(stepNoise, chosen);
   p.operation({
@@ -125,7 +126,7 @@ export function denoise(
       branches,
       rows,
       turns,
-      givers: lanes / turns,
+      givers,
       guides: branches === 2,
       noisy: stepNoise !== undefined,
       width: quads(width),
@@ -147,6 +148,8 @@ export function denoise(
       bands,
       rows,
       turns,
+      givers,
+      sumParts,
     ],
     workgroups: [Math.ceil(tokens / (bands * each))],
   });

@@ -35,6 +35,8 @@ struct Shape {
   bands: u32,
   rows: u32, // of a band
   turns: u32,
+  givers: u32, // threads side by side in a turn
+  parts: u32, // of a sum over a row: eight
 }
 @group(0) @binding(${uniforms}) var<uniform> shape: Shape;
 
@@ -47,34 +49,27 @@ var<private> u: array<vec4<f32>, ${bands} * ${channels}>;
 // Of this thread's column quad: all rows' sums.
 var<private> sums: array<vec4<f32>, ${bands} * ${rows}>;
 
-// Mean and 1 / √(variance + ε) of h from `begin` on, summed in the parts and the order of lib/reduce.wgsl's eight threads.
+// Parts of a sum over a row.
+var<private> parts: array<f32, 8>;
+
+// Of h less `less` from `begin` on, the sum or that of squares, in the parts and the order of lib/reduce.wgsl's eight threads.
+fn sum_of_h(begin: u32, less: f32, squares: bool) -> f32 {
+  for (var l = 0u; l < shape.parts; l++) {
+    var s = vec4<f32>();
+    for (var i = l; i < shape.width; i += shape.parts) {
+      let v = from_bf16(h[begin + i]) - less;
+      s += select(v, v * v, squares);
+    }
+    parts[l] = (s.x + s.y) + (s.z + s.w);
+  }
+  return ((parts[0] + parts[4]) + (parts[2] + parts[6])) + ((parts[1] + parts[5]) + (parts[3] + parts[7]));
+}
+
+// Mean and 1 / √(variance + ε).
 fn moments(begin: u32) -> vec2<f32> {
   let n = f32(4u * shape.width);
-#for l in 8
-  var s#l = vec4<f32>();
-#endfor
-  for (var i = 0u; i < shape.width; i += 8u) {
-#for l in 8
-    s#l += from_bf16(h[begin + i + #lu]);
-#endfor
-  }
-#for l in 8
-  let t#l = (s#l.x + s#l.y) + (s#l.z + s#l.w);
-#endfor
-  let mean = (((t0 + t4) + (t2 + t6)) + ((t1 + t5) + (t3 + t7))) / n;
-#for l in 8
-  var d#l = vec4<f32>();
-#endfor
-  for (var i = 0u; i < shape.width; i += 8u) {
-#for l in 8
-    let v#l = from_bf16(h[begin + i + #lu]) - mean;
-    d#l += v#l * v#l;
-#endfor
-  }
-#for l in 8
-  let e#l = (d#l.x + d#l.y) + (d#l.z + d#l.w);
-#endfor
-  return vec2<f32>(mean, 1.0 / sqrt((((e0 + e4) + (e2 + e6)) + ((e1 + e5) + (e3 + e7))) / n + shape.eps));
+  let mean = sum_of_h(begin, 0.0, false) / n;
+  return vec2<f32>(mean, 1.0 / sqrt(sum_of_h(begin, mean, true) / n + shape.eps));
 }
 
 // The layers, each one product: the input projection, a block's W₁ and W₂, the final layer.
@@ -199,9 +194,8 @@ fn product(p: Product, gates: u32, first: u32, lane: u32) {
         } else if (p.kind == layer_down) {
           y *= from_bf16(modulation[gates + row_of(first, band, row) * shape.pitch + quad]);
         }
-#for j in ${givers}
-        {
-          let giver = (lane + turn) % ${turns}u * ${givers}u + #ju;
+        for (var j = 0u; j < shape.givers; j++) {
+          let giver = (lane + turn) % ${turns}u * ${givers}u + j;
           let q = tile + giver;
           let at = band * width + q;
           let v = subgroupShuffle(y, giver);
@@ -215,7 +209,6 @@ fn product(p: Product, gates: u32, first: u32, lane: u32) {
             u[band * channels + q] = v;
           }
         }
-#endfor
       }
     }
   }

@@ -108,14 +108,12 @@ function direct(
   // quads run out of registers.
   const wide = quadsEach > 1 ? 14 : crowded || x.rows < 256 ? 16 : 26,
     narrow = software && subgroup === 4 && quadsEach === 1 ? 16 : 8,
-    most = subgroup < 8 ? narrow : wide,
-    even = evenTile(Math.max(1, x.rows), most),
+    even = evenTile(Math.max(1, x.rows), subgroup < 8 ? narrow : wide),
     little = x.rows < leastHeldRows && x.rows * x.cols * n <= leastWork;
-  // Four threads take a row each. Little work, such as a small model's prompts, has few sizes; fewest where no compiler's work is
-  // kept, which is SwiftShader's.
+  // Four threads take a row each. Little work, such as a small model's prompts, is of few sizes.
   let tile_m = even;
-  if (subgroup === 4 && little && even > 4) tile_m = most;
-  else if ((subgroup === 4 || little) && even >= 4) tile_m = 4 * Math.ceil(even / 4);
+  if (little && even >= 4) tile_m = 4 * 2 ** Math.ceil(Math.log2(even / 4));
+  else if (subgroup === 4 && even >= 4) tile_m = 4 * Math.ceil(even / 4);
   const threads = software ? Math.max(8, subgroup) : 64;
   return candidate(threads, tile_m, sharing(tile_m, subgroup <= threads ? subgroup : 0));
 }
