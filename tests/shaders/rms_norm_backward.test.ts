@@ -15,11 +15,13 @@ for (const type of ['bf16', 'f32'] as const) {
       checkGradients(
         { x: random(type, [rows, cols], 1), w: random('bf16', [cols], 2) },
         (p, { x, w }) => rmsNorm(p, x, w, 1e-6),
-        ({ x, w }) =>
-          x.map((v, i) => {
-            const row = x.subarray(i - (i % cols), i - (i % cols) + cols);
-            return (v / Math.sqrt(row.reduce((a, b) => a + b * b, 0) / cols + 1e-6)) * w[i % cols];
-          }),
+        ({ x, w }) => {
+          const sizes = Float64Array.from({ length: rows }, (_, r) => {
+            const row = x.subarray(r * cols, (r + 1) * cols);
+            return Math.sqrt(row.reduce((a, b) => a + b * b, 0) / cols + 1e-6);
+          });
+          return x.map((v, i) => (v / sizes[Math.floor(i / cols)]) * w[i % cols]);
+        },
         cols === 1 ? 2e-2 : type === 'f32' ? 3e-6 : 8e-3,
       ));
   }

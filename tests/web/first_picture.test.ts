@@ -8,7 +8,7 @@ const weights = fs.statSync('checkpoints/emoji/model.safetensors').size;
 await inBrowsers('first picture', (test, browser) => {
   test('comes with the model kept and not', async (page) => {
     for (const visit of ['not kept', 'kept']) {
-      await page.open('#prompt=red+apple&seed=1&cfg=3');
+      await page.open('#prompt=red+apple&seed=1&cfg=3&iterations=4&steps=10');
       const sent = page.server.sent,
         start = performance.now(),
         since = () => ((performance.now() - start) / 1000).toFixed(1);

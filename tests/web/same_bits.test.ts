@@ -4,7 +4,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'puppeteer-core';
 import * as assert from 'uvu/assert';
-import type { Picture } from '../../base/platform.ts';
 import { Device } from '../../engine/device.ts';
 import { readHeader, readTensor, toF32, toInts } from '../../loaders/safetensors.ts';
 import { loadMMAR, type MMAR } from '../../model/mmar.ts';
@@ -16,11 +15,13 @@ import { golden, inBrowsers } from './harness.ts';
 
 const folders = fs.existsSync(golden) ? ['plain', 'untied-epsilon', 'vq', 'transfusion'] : [],
   precisions = ['f32', 'bf16'] as const;
-const prompts = [
-  { prompt: 'red apple', seed: 1 },
-  { prompt: 'cat face', seed: 2 },
-  { prompt: 'sunflower', seed: 3 },
+const drawings = [
+  { prompt: 'red apple', seed: 1, cfg: 3 },
+  { prompt: 'cat face', seed: 2, cfg: 3, iterations: 4, steps: 10 },
+  { prompt: 'sunflower', seed: 3, cfg: 1, iterations: 5, steps: 7 },
 ];
+const hash = (settings: object) =>
+  `#${new URLSearchParams(Object.entries(settings).map(([key, value]) => [key, String(value)]))}`;
 const cases = (folder: string) =>
   fs
     .readdirSync(path.join(golden, folder, 'cases'))
@@ -140,11 +141,15 @@ await inBrowsers(
     test('three pictures and their answers', async (page) => {
       const device = await open(),
         model = await loadMMAR(nodePlatform.source('checkpoints/emoji'), { device });
-      for (const { prompt, seed } of prompts) {
-        await page.open(`#${new URLSearchParams({ prompt, seed: String(seed), cfg: '3' })}`);
-        await page.draw();
+      await page.open();
+      for (const settings of drawings) {
+        const { prompt, seed } = settings;
+        await page.page.evaluate((hash) => (location.hash = hash), hash(settings));
+        await page.press('Drawing', 'tab');
+        await page.press('Draw');
+        await page.says('draw-status', new RegExp(`seed ${seed}, drawn in`));
         const got = await decodePicture(await page.savePNG(), 'saved'),
-          want = await draw(model, prompt, seed);
+          { picture: want } = await model.generate(settings);
         const different = want.data.reduce((n, v, i) => n + Number(v !== got.data[i]), 0);
         assert.is(different, 0, `${prompt}: ${different} of ${want.data.length} bytes differ`);
         await page.press('Read this picture');
@@ -160,7 +165,3 @@ await inBrowsers(
   },
   closeGPU,
 );
-
-async function draw(model: MMAR, prompt: string, seed: number): Promise<Picture> {
-  return (await model.generate({ prompt, seed, cfg: 3 })).picture;
-}
