@@ -18,7 +18,7 @@ const all = fs
   .sort();
 const tests = all.filter((f) => !wanted.length || wanted.some((w) => f.includes(w)));
 /** Judged by the clock, so nothing may run beside it. */
-const timed = /^tests\/(bench|web\/bench|engine\/queue)/;
+const timed = /^tests\/(bench|cli\/stop|engine\/queue|web\/bench)/;
 await buildNode([...tests, 'tests/adapters.ts'], 'dist');
 if (tests.some((f) => f.startsWith('tests/web/'))) await buildWeb('dist/browser');
 
