@@ -1,6 +1,6 @@
 import type { Recorder } from '../engine/program.ts';
 import { elementBytes, f32Bits, type Tensor } from '../engine/tensor.ts';
-import { checkShape, grid, quads, reduceLanes } from './common.ts';
+import { checkShape, grid, quads, reducing } from './common.ts';
 import denoiseStepWgsl from './denoise_step.wgsl';
 import type { Modulation } from './layer_norm.ts';
 import { type Linear, linear } from './linear.ts';
@@ -67,8 +67,7 @@ export function denoiseStep(
     read,
     write: [x, h],
     constants: {
-      lanes: reduceLanes(p),
-      few: p.device.software,
+      ...reducing(p),
       x: h.type,
       w: final.weight.type,
       branches,

@@ -63,7 +63,7 @@ fn only(v: vec4<f32>, quad: u32, cols: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(${lane}) lane: u32) {
   let token = min(group.y * groups.x + group.x, shape.tokens - 1u);
   // Compilers unroll loops whose bounds they know, and run out of registers.
   let h_end = (shape.h_cols + 3u) / 4u;

@@ -114,6 +114,7 @@ function direct(
   let tile_m = even;
   if (little && even >= 4) tile_m = 4 * 2 ** Math.ceil(Math.log2(even / 4));
   else if (subgroup === 4 && even >= 4) tile_m = 4 * Math.ceil(even / 4);
+  // One length of workgroups: longer ones gain a CPU nothing, and each length is a kernel to compile.
   const threads = software ? Math.max(8, subgroup) : 64;
   return candidate(threads, tile_m, sharing(tile_m, subgroup <= threads ? subgroup : 0));
 }
